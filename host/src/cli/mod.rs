@@ -1,0 +1,188 @@
+//! The command `torsade`: arguments in, words out.
+
+pub mod build;
+mod check;
+mod plugins;
+pub mod progress;
+mod toolchain;
+mod up;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use progress::Progress;
+
+/// The filter where none is given.
+const LOG_DEFAULT: &str = "info";
+
+const ABOUT: &str = "Serves network protocols that are written as sandboxed WebAssembly plugins";
+
+const LONG_ABOUT: &str = "\
+Serves network protocols that are written as sandboxed WebAssembly plugins.
+
+A service joins a plugin to the endpoints that it listens on, and to what it may use and reach. The
+services are written in a file, torsade.toml:
+
+    [service.site]
+    plugin = \"guests/http\"                      # a guest's folder, or a .wasm file
+    listen = [\"tcp:8080\", \"unix:site.sock\"]
+    grants = { files = { read = \"public\" } }";
+
+const AFTER_HELP: &str = "\
+Examples:
+  torsade up                        serve what ./torsade.toml says
+  torsade up examples/site          … or the torsade.toml in another folder
+  torsade check examples/site       only tell whether it could be served
+  torsade build guests/echo         make a component of a guest
+  torsade -v --log debug up         with more words
+
+Environment:
+  TORSADE_LOG          which lines the log has, as --log
+  TORSADE_WASM_TARGET  how guests are compiled: \"rustup\" or \"debian\" takes only that way to get
+                       the target wasm32-unknown-unknown; without it each is tried in turn
+
+Exit status:
+  0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did
+  1  it failed while serving
+  2  it was asked for what can't be done: bad arguments, a mistake in the configuration, a plugin
+     that can't be built or loaded, an endpoint that can't be bound; nothing was served";
+
+/// What can be asked for.
+#[derive(Debug, Parser)]
+#[command(name = "torsade", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the plugins that are named by folder, check everything, then serve until stopped
+    #[command(after_help = UP_HELP)]
+    Up {
+        /// A configuration, or a folder that holds a torsade.toml
+        #[arg(value_name = "FILE or FOLDER", default_value = ".")]
+        file: PathBuf,
+    },
+    /// Make a component of each guest, and print where it is
+    ///
+    /// The target wasm32-unknown-unknown is installed if it's missing: by rustup, or as root on
+    /// Debian from its packages. What is installed is printed.
+    Build {
+        /// A guest's folder; by default the current one, or all below the workspace's guests/
+        #[arg(value_name = "GUEST")]
+        guests: Vec<PathBuf>,
+    },
+    /// Do all that `up` does before it serves, bind nothing, and tell what is wrong
+    Check {
+        /// A configuration, or a folder that holds a torsade.toml
+        #[arg(value_name = "FILE or FOLDER", default_value = ".")]
+        file: PathBuf,
+    },
+}
+
+const UP_HELP: &str = "\
+Prints each service with its endpoints once it serves. SIGTERM and SIGINT (Ctrl-C) stop it: no more
+connections are accepted, those that are open may go on for `grace` (10s), then it ends with 0.";
+
+/// How much is said, by all commands.
+#[derive(Debug, Args)]
+struct Output {
+    /// Which lines the log has: a level, or levels by part, such as "info,torsade=debug"
+    #[arg(long, global = true, value_name = "FILTER", env = "TORSADE_LOG")]
+    log: Option<String>,
+    /// Say more: what cargo prints, and lines of level debug; twice: of level trace
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// Found before anything was served: status 2.
+    Input(anyhow::Error),
+    /// Found while serving: status 1.
+    Serving(anyhow::Error),
+}
+
+/// The whole command: reads the process's arguments, does what they say, and tells the status.
+pub fn main() -> ExitCode {
+    let Arguments { command, output } = Arguments::parse();
+    let done = match command {
+        Command::Up { file } => up::up(&file, &output),
+        Command::Build { guests } => {
+            build::all(&guests, &output.progress()).map_err(Failure::Input)
+        }
+        Command::Check { file } => check::check(&file, &output).map_err(Failure::Input),
+    };
+    let (error, status) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Serving(error)) => (error, 1),
+        Err(Failure::Input(error)) => (error, 2),
+    };
+    // Nobody is left to tell where standard error is closed.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
+    ExitCode::from(status)
+}
+
+impl Output {
+    fn progress(&self) -> Progress {
+        match (self.quiet, self.verbose) {
+            (true, _) => Progress::Silent,
+            (false, 0) if io::stderr().is_terminal() => Progress::Live,
+            (false, 0) => Progress::Lines,
+            (false, _) => Progress::Everything,
+        }
+    }
+
+    /// Begins to write the log to standard error. `configured` is what the configuration says; what
+    /// is said here goes before it.
+    fn start_log(&self, configured: Option<&str>) -> Result<()> {
+        let said = match (self.quiet, self.verbose) {
+            (true, _) => Some("error"),
+            (false, 0) => None,
+            (false, 1) => Some("info,torsade=debug"),
+            (false, _) => Some("info,torsade=trace"),
+        };
+        let filter = self.log.as_deref().or(said).or(configured).unwrap_or(LOG_DEFAULT);
+        let filter = EnvFilter::try_new(filter)
+            .map_err(|error| anyhow!("--log: {filter:?} is not a filter for logs: {error}"))?;
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(io::stderr)
+            .try_init()
+            .map_err(|error| anyhow!("the log can't be started: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_says_what_the_statuses_mean() {
+        let help = Arguments::command().render_long_help().to_string();
+        for word in ["up", "build", "check", "Exit status:", "TORSADE_LOG", "Examples:"] {
+            assert!(help.contains(word), "{word}\n{help}");
+        }
+    }
+}

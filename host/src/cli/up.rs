@@ -1,0 +1,59 @@
+//! `torsade up`: build, check, serve.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::config;
+use crate::server::Server;
+
+use super::{Failure, Output, plugins};
+
+/// Serves what the configuration says until a signal stops it.
+pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
+    let server = start(file, output).map_err(Failure::Input)?;
+    if !output.quiet {
+        let table = table(&server.endpoints());
+        // Where standard output is closed it serves all the same.
+        let _ = io::stdout().write_all(table.as_bytes()).and_then(|()| io::stdout().flush());
+    }
+    server.run().map_err(Failure::Serving)
+}
+
+fn start(file: &Path, output: &Output) -> anyhow::Result<Server> {
+    let config = config::load(file)?;
+    output.start_log(config.log.as_deref())?;
+    let progress = output.progress();
+    let plugins = plugins::load(&config, progress)?;
+    let _compiling = progress.step("starting");
+    Server::start(config, plugins)
+}
+
+/// A line for each endpoint, with the service's name before its first.
+fn table(services: &[(String, Vec<String>)]) -> String {
+    let width = services.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut lines = String::new();
+    for (name, endpoints) in services {
+        let nothing = ["(listens on nothing)".to_owned()];
+        let endpoints = if endpoints.is_empty() { nothing.as_slice() } else { endpoints };
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            lines += &format!("{name:width$}  {endpoint}\n");
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn services_stand_in_columns() {
+        let services = [
+            ("site".to_owned(), vec!["tcp:8080".to_owned(), "unix:/run/site.sock".to_owned()]),
+            ("a".to_owned(), Vec::new()),
+        ];
+        let want = "site  tcp:8080\n      unix:/run/site.sock\na     (listens on nothing)\n";
+        assert_eq!(table(&services), want);
+    }
+}

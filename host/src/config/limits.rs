@@ -1,0 +1,130 @@
+//! What a service may use: every limit with its key, its default and its bounds.
+
+use std::time::Duration;
+
+use super::error::Mistakes;
+use super::field::{Field, Section};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const GIB: usize = 1024 * MIB;
+const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The most of anything that is counted: far beyond what a machine holds, and safe to add up.
+const COUNT_MAX: usize = 10_000_000;
+
+/// A service's `limits` table. Each key is the field's name in kebab-case, and is named by the
+/// error that the limit causes.
+///
+/// Sizes are strings with a unit (`"16MiB"`: B, KiB, MiB, GiB, kB, MB, GB), times too (`"50ms"`:
+/// ns, us, ms, s, min, h), the rest are numbers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Memory of one instance in bytes, summed over its linear memories. `"16MiB"`
+    pub memory: usize,
+    /// Elements of all tables of one instance together. `20000`
+    pub table_elements: usize,
+    /// Handles (transports, deferreds, outcomes, files …) that one instance may hold. `40000`
+    pub handles: usize,
+    /// Deferreds of one instance that have not fired yet. `20000`
+    pub deferreds: usize,
+    /// How long one event may run; then the instance traps. `"50ms"`
+    pub deadline: Duration,
+    /// The same for `start`, which may parse and build tables. `"1s"`
+    pub start_deadline: Duration,
+    /// Effects (writes, timers, closes …) that one event may record; then it traps. `10000`
+    pub effects: usize,
+    /// Bytes that one event may write, over all of its connections; then it traps. `"4MiB"`
+    pub outbox: usize,
+    /// Open connections of the service, over all workers. New ones wait in the backlog. `10000`
+    pub connections: usize,
+    /// The same from one IP address; more are closed at once. Without the key there is no such
+    /// limit, as a proxy in front makes all peers look the same.
+    pub connections_per_peer: Option<usize>,
+    /// Instances of the service, over all workers. `10000`
+    pub instances: usize,
+    /// Bytes that may be queued on one connection; beyond it the connection is aborted. `"1MiB"`
+    pub unsent: usize,
+    /// The high-water mark: with this many bytes queued `room` is 0. `"64KiB"`
+    pub unsent_high: usize,
+    /// The low-water mark: below it a full connection gets `write-drained`. `"16KiB"`
+    pub unsent_low: usize,
+    /// How long a peer may take nothing of what is queued for it; then the connection ends with
+    /// `timed-out`. `"60s"`
+    pub drain: Duration,
+    /// How long what a peer still sends is read and thrown away after this side has closed, so
+    /// that a reset can't destroy the last answer. `"2s"`
+    pub linger: Duration,
+    /// Files that each worker keeps open for the service in its cache. `1000`
+    pub cached_files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 16 * MIB,
+            table_elements: 20_000,
+            handles: 40_000,
+            deferreds: 20_000,
+            deadline: Duration::from_millis(50),
+            start_deadline: Duration::from_secs(1),
+            effects: 10_000,
+            outbox: 4 * MIB,
+            connections: 10_000,
+            connections_per_peer: None,
+            instances: 10_000,
+            unsent: MIB,
+            unsent_high: 64 * KIB,
+            unsent_low: 16 * KIB,
+            drain: MINUTE,
+            linger: Duration::from_secs(2),
+            cached_files: 1_000,
+        }
+    }
+}
+
+impl Limits {
+    /// Reads a `limits` table; a key that is missing or wrong keeps its default.
+    pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Self {
+        let default = Self::default();
+        let Some(mut section) = mistakes.keep(field.table()) else {
+            return default;
+        };
+        let limits = Self::read_section(&mut section, &default, mistakes);
+        section.finish(mistakes);
+        for (low, high, problem) in [
+            (limits.unsent_low, limits.unsent_high, "unsent-low is more than unsent-high"),
+            (limits.unsent_high, limits.unsent, "unsent-high is more than unsent"),
+        ] {
+            if low > high {
+                mistakes.push(field.mistake(problem));
+            }
+        }
+        limits
+    }
+
+    fn read_section(of: &mut Section<'_>, default: &Self, to: &mut Mistakes) -> Self {
+        let time = MILLISECOND..=MINUTE;
+        let count = 1..=COUNT_MAX;
+        Self {
+            memory: of.size("memory", 64 * KIB..=4 * GIB, default.memory, to),
+            table_elements: of.count("table-elements", count.clone(), default.table_elements, to),
+            handles: of.count("handles", count.clone(), default.handles, to),
+            deferreds: of.count("deferreds", count.clone(), default.deferreds, to),
+            deadline: of.time("deadline", time.clone(), default.deadline, to),
+            start_deadline: of.time("start-deadline", time, default.start_deadline, to),
+            effects: of.count("effects", count.clone(), default.effects, to),
+            outbox: of.size("outbox", KIB..=GIB, default.outbox, to),
+            connections: of.count("connections", count.clone(), default.connections, to),
+            connections_per_peer: of.optional_count("connections-per-peer", count.clone(), to),
+            instances: of.count("instances", count.clone(), default.instances, to),
+            unsent: of.size("unsent", KIB..=GIB, default.unsent, to),
+            unsent_high: of.size("unsent-high", 1..=GIB, default.unsent_high, to),
+            unsent_low: of.size("unsent-low", 1..=GIB, default.unsent_low, to),
+            drain: of.time("drain", MILLISECOND..=60 * MINUTE, default.drain, to),
+            linger: of.time("linger", Duration::ZERO..=MINUTE, default.linger, to),
+            cached_files: of.count("cached-files", 0..=COUNT_MAX, default.cached_files, to),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! One service: a plugin joined to endpoints, limits and grants.
+
+use std::borrow::Cow;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+
+use crate::transport::endpoint::Endpoint;
+
+use super::error::{Mistake, Mistakes};
+use super::field::Field;
+use super::{ENDPOINTS_MAX, Limits, WORKERS_MAX, json};
+
+/// The longest name of a service, in bytes.
+const NAME_MAX: usize = 64;
+
+/// A `[service.NAME]` table.
+///
+/// | key | means |
+/// |---|---|
+/// | `plugin` | a guest's folder, which is built, or a component's file |
+/// | `listen` | a list of [`Endpoint`]s; without it nothing is bound |
+/// | `instances` | `"per-connection"` (the default) or `"per-worker"` |
+/// | `workers` | on how many workers it runs; the default is all |
+/// | `limits` | [`Limits`] |
+/// | `grants` | [`Grants`]; without it the plugin reaches nothing |
+/// | `config` | the plugin's own configuration |
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Letters, digits, `-` and `_`.
+    pub name: String,
+    /// What runs.
+    pub plugin: PluginSource,
+    /// Where it listens. No two endpoints of a configuration collide.
+    pub listen: Vec<Endpoint>,
+    /// How many sandboxes there are.
+    pub instances: Instances,
+    /// On how many workers it runs; `None` for all.
+    pub workers: Option<usize>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it may reach.
+    pub grants: Grants,
+    /// The plugin's configuration: always an object.
+    pub config: Value,
+}
+
+/// Where a plugin comes from; both are joined to the folder of the configuration, and exist.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PluginSource {
+    /// A component's file.
+    File(PathBuf),
+    /// A guest's folder, to be built.
+    Folder(PathBuf),
+}
+
+/// What shares a sandbox.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Instances {
+    /// Each connection has its own instance: a trap costs one connection.
+    #[default]
+    PerConnection,
+    /// All connections of a worker share an instance.
+    PerWorker,
+}
+
+/// What a service's plugin may reach.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Grants {
+    /// `files = { read = "FOLDER" }`: the folder below which the plugin may read.
+    pub files: Option<PathBuf>,
+}
+
+impl Service {
+    /// Reads the table of a service, and tells where in the file each of its endpoints stands.
+    /// `None` once a mistake is written down that leaves nothing to go on with.
+    pub(super) fn read(
+        name: &Spanned<Cow<'_, str>>,
+        field: &Field<'_>,
+        folder: &Path,
+        mistakes: &mut Mistakes,
+    ) -> Option<(Self, Vec<Range<usize>>)> {
+        check_name(name, mistakes)?;
+        let mut section = mistakes.keep(field.table())?;
+        let plugin = section
+            .required("plugin", "plugin = \"FOLDER or FILE.wasm\"", mistakes)
+            .and_then(|field| mistakes.keep(plugin(&field, folder)));
+        let (listen, places) = section
+            .field("listen")
+            .map(|field| listen(&field, folder, mistakes))
+            .unwrap_or_default();
+        let instances =
+            section.field("instances").and_then(|field| mistakes.keep(instances(&field)));
+        let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
+        let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
+        let grants = section.field("grants").map(|field| Grants::read(&field, folder, mistakes));
+        let config = section.field("config").and_then(|field| mistakes.keep(config(&field)));
+        section.finish(mistakes);
+        let service = Self {
+            name: name.get_ref().to_string(),
+            plugin: plugin?,
+            listen,
+            instances: instances.unwrap_or_default(),
+            workers,
+            limits: limits.unwrap_or_default(),
+            grants: grants.unwrap_or_default(),
+            config: config.unwrap_or_else(|| Value::Object(Map::new())),
+        };
+        Some((service, places))
+    }
+}
+
+impl Grants {
+    fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Self {
+        let mut grants = Self::default();
+        let Some(mut section) = mistakes.keep(field.table()) else {
+            return grants;
+        };
+        if let Some(mut files) =
+            section.field("files").and_then(|field| mistakes.keep(field.table()))
+        {
+            grants.files = files
+                .required("read", "files = { read = \"FOLDER\" }", mistakes)
+                .and_then(|field| mistakes.keep(root(&field, folder)));
+            files.finish(mistakes);
+        }
+        section.finish(mistakes);
+        grants
+    }
+}
+
+fn check_name(name: &Spanned<Cow<'_, str>>, mistakes: &mut Mistakes) -> Option<()> {
+    let text: &str = name.get_ref();
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(good) {
+        return Some(());
+    }
+    let problem = format!(
+        "{text:?} is no name for a service; it takes 1 to {NAME_MAX} of a-z, A-Z, 0-9, - and _"
+    );
+    mistakes.add("service", name.span(), problem);
+    None
+}
+
+fn plugin(field: &Field<'_>, folder: &Path) -> Result<PluginSource, Mistake> {
+    let path = path(field, folder, "the path of a guest's folder or of a component")?;
+    let shown = path.display();
+    let metadata = fs::metadata(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
+    if metadata.is_file() {
+        fs::File::open(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
+        return Ok(PluginSource::File(path));
+    }
+    match (metadata.is_dir(), path.join("Cargo.toml").is_file()) {
+        (true, true) => Ok(PluginSource::Folder(path)),
+        (true, false) => Err(field.mistake(format!(
+            "the folder {shown} has no Cargo.toml; name a guest's folder, or a component's file"
+        ))),
+        (false, _) => Err(field.mistake(format!("{shown} is neither a file nor a folder"))),
+    }
+}
+
+/// The endpoints that are right, and the place of each in the file.
+fn listen(
+    field: &Field<'_>,
+    folder: &Path,
+    mistakes: &mut Mistakes,
+) -> (Vec<Endpoint>, Vec<Range<usize>>) {
+    const WANTED: &str = "a list of endpoints, such as [\"tcp:8080\"]";
+    let items = mistakes.keep(field.list(WANTED)).unwrap_or_default();
+    if items.len() > ENDPOINTS_MAX {
+        mistakes.push(field.mistake(format!("has more than {ENDPOINTS_MAX} endpoints")));
+        return Default::default();
+    }
+    let endpoint = |item: &Field<'_>| {
+        let endpoint: Result<Endpoint, _> =
+            item.string("an endpoint, such as \"tcp:8080\"")?.parse();
+        endpoint
+            .and_then(|endpoint| endpoint.below(folder))
+            .map_err(|error| item.mistake(error.to_string()))
+    };
+    let read = |item: Field<'_>| Some((mistakes.keep(endpoint(&item))?, item.span()));
+    items.into_iter().filter_map(read).unzip()
+}
+
+fn instances(field: &Field<'_>) -> Result<Instances, Mistake> {
+    const WANTED: &str = "\"per-connection\" or \"per-worker\"";
+    match field.string(WANTED)? {
+        "per-connection" => Ok(Instances::PerConnection),
+        "per-worker" => Ok(Instances::PerWorker),
+        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
+    }
+}
+
+fn config(field: &Field<'_>) -> Result<Value, Mistake> {
+    field.table()?;
+    json::from_toml(field.value(), field.path())
+}
+
+/// A folder that can be listed.
+fn root(field: &Field<'_>, folder: &Path) -> Result<PathBuf, Mistake> {
+    let path = path(field, folder, "the path of a folder")?;
+    let metadata = fs::metadata(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
+    if !metadata.is_dir() {
+        return Err(field.mistake(format!("{} is not a folder", path.display())));
+    }
+    fs::read_dir(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
+    Ok(path)
+}
+
+fn path(field: &Field<'_>, folder: &Path, wanted: &str) -> Result<PathBuf, Mistake> {
+    match field.string(wanted)? {
+        "" => Err(field.mistake(format!("is empty; it must be {wanted}"))),
+        path => Ok(folder.join(path)),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    format!("{} can't be read: {error}", path.display())
+}

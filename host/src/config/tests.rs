@@ -1,0 +1,321 @@
+//! Configurations that are right, each mistake with its line, and that no bytes break the reader.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{Grants, Instances, Limits, PluginSource, load};
+
+/// A folder with a plugin as a file, a guest's folder, a folder to read, and `text` as its
+/// configuration.
+fn folder(text: impl AsRef<[u8]>) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("p.wasm"), "").unwrap();
+    fs::create_dir(at("guest")).unwrap();
+    fs::write(at("guest/Cargo.toml"), "").unwrap();
+    fs::create_dir(at("public")).unwrap();
+    fs::write(at("torsade.toml"), text).unwrap();
+    folder
+}
+
+/// What is wrong with a configuration, without the folder's name.
+fn wrong(text: impl AsRef<[u8]>) -> String {
+    let folder = folder(text);
+    let message = load(folder.path()).unwrap_err().to_string();
+    message.replace(&format!("{}/", folder.path().display()), "")
+}
+
+#[test]
+fn everything_that_can_be_said() {
+    let text = r#"
+        workers = 4
+        grace = "1.5s"
+        log = "info,torsade=debug"
+
+        [service.site]
+        plugin = "guest"
+        listen = ["tcp:8080", "unix:run/site.sock:mode=660"]
+        instances = "per-worker"
+        workers = 2
+        limits = { memory = "32MiB", deadline = "20ms", connections-per-peer = 10, unsent-low = "1KiB" }
+        grants = { files = { read = "public" } }
+        config = { index = ["index.html"], listing = true, n = 0x10, f = 1.5, d = 2026-01-01, t = { a = "b" } }
+
+        [service.echo]
+        plugin = "p.wasm"
+    "#;
+    let folder = folder(text);
+    let config = load(folder.path()).unwrap();
+    assert_eq!(config, load(&folder.path().join("torsade.toml")).unwrap());
+    assert_eq!(config.file, folder.path().join("torsade.toml"));
+    assert_eq!(config.workers, Some(4));
+    assert_eq!(config.grace, Duration::from_millis(1500));
+    assert_eq!(config.log.as_deref(), Some("info,torsade=debug"));
+
+    let [site, echo] = config.services.as_slice() else { panic!("{config:?}") };
+    assert_eq!(site.name, "site");
+    assert_eq!(site.plugin, PluginSource::Folder(folder.path().join("guest")));
+    let listen: Vec<String> = site.listen.iter().map(ToString::to_string).collect();
+    let socket = folder.path().join("run/site.sock");
+    assert_eq!(listen, ["tcp:8080".to_owned(), format!("unix:{}:mode=660", socket.display())]);
+    assert_eq!((site.instances, site.workers), (Instances::PerWorker, Some(2)));
+    let limits = Limits {
+        memory: 32 << 20,
+        deadline: Duration::from_millis(20),
+        connections_per_peer: Some(10),
+        unsent_low: 1024,
+        ..Limits::default()
+    };
+    assert_eq!(site.limits, limits);
+    assert_eq!(site.grants, Grants { files: Some(folder.path().join("public")) });
+    let want = json!({
+        "index": ["index.html"], "listing": true, "n": 16, "f": 1.5, "d": "2026-01-01", "t": {"a": "b"}
+    });
+    assert_eq!(site.config, want);
+
+    assert_eq!(echo.plugin, PluginSource::File(folder.path().join("p.wasm")));
+    assert_eq!(echo.config, json!({}));
+    assert_eq!((echo.instances, echo.workers), (Instances::PerConnection, None));
+    assert_eq!((&echo.limits, &echo.grants), (&Limits::default(), &Grants::default()));
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_place() {
+    let message = wrong("[service.site]\nplugin = \"p.wasm\"\nlisten = [\"tcp:80x80\"]\n");
+    let want = r#"torsade.toml:3:11: service.site.listen: "tcp:80x80": port "80x80" is not a number from 0 to 65535
+  3 | listen = ["tcp:80x80"]
+    |           ^^^^^^^^^^^"#;
+    assert_eq!(message, want);
+}
+
+/// The lines of a service, each with what is wrong with it; `LINE:COLUMN: KEY: …`.
+#[test]
+fn mistakes_in_a_service() {
+    let table = [
+        (
+            "lisen = []",
+            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, instances, workers, limits, grants, config",
+        ),
+        ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
+        (
+            "listen = \"tcp:80\"",
+            "3:10: service.s.listen: must be a list of endpoints, such as [\"tcp:8080\"], not a string",
+        ),
+        (
+            "listen = [80]",
+            "3:11: service.s.listen: must be an endpoint, such as \"tcp:8080\", not an integer",
+        ),
+        (
+            "listen = [\"tls:443\"]",
+            "3:11: service.s.listen: \"tls:443\": tls: is not supported by this version",
+        ),
+        (
+            "listen = [\"tcp:80\",\n\"tcp:80:interface=127.0.0.1\"]",
+            "4:1: service.s.listen: tcp:80:interface=127.0.0.1: service s listens on tcp:80 already",
+        ),
+        (
+            "instances = \"per-cpu\"",
+            "3:13: service.s.instances: must be \"per-connection\" or \"per-worker\", not \"per-cpu\"",
+        ),
+        ("instances = 1", "must be \"per-connection\" or \"per-worker\", not an integer"),
+        ("workers = 0", "3:11: service.s.workers: must be a number from 1 to 256, not 0"),
+        ("workers = -1", "must be a number from 1 to 256, not -1"),
+        (
+            "workers = 99999999999999999999",
+            "must be a number from 1 to 256, not 99999999999999999999",
+        ),
+        ("workers = \"4\"", "must be a number from 1 to 256, not a string"),
+        ("limits = 5", "3:10: service.s.limits: must be a table, not an integer"),
+        (
+            "limits = { memry = \"1MiB\" }",
+            "3:12: service.s.limits: unknown key \"memry\"; did you mean memory?",
+        ),
+        (
+            "limits = { memory = 16 }",
+            "3:21: service.s.limits.memory: must be a size such as \"16MiB\", not an integer",
+        ),
+        (
+            "limits = { memory = \"16M\" }",
+            "service.s.limits.memory: \"M\" is no unit; there are B, KiB, MiB, GiB, kB, MB, GB",
+        ),
+        (
+            "limits = { memory = \"16\" }",
+            "service.s.limits.memory: \"16\" has no unit; write \"16MiB\"",
+        ),
+        (
+            "limits = { memory = \"8GiB\" }",
+            "service.s.limits.memory: must be from 64KiB to 4GiB, not 8GiB",
+        ),
+        (
+            "limits = { deadline = \"50\" }",
+            "service.s.limits.deadline: \"50\" has no unit; write \"50ms\"",
+        ),
+        ("limits = { deadline = \"2min\" }", "must be from 1ms to 60s, not 2min"),
+        (
+            "limits = { unsent-low = \"1MiB\" }",
+            "service.s.limits: unsent-low is more than unsent-high",
+        ),
+        (
+            "grants = { connect = [] }",
+            "3:12: service.s.grants: unknown key \"connect\"; known here: files",
+        ),
+        (
+            "grants = { files = \"public\" }",
+            "3:20: service.s.grants.files: must be a table, not a string",
+        ),
+        (
+            "grants = { files = {} }",
+            "3:20: service.s.grants.files: read is missing; write files = { read = \"FOLDER\" }",
+        ),
+        (
+            "grants = { files = { read = \"nowhere\" } }",
+            "3:29: service.s.grants.files.read: nowhere can't be read: No such file or directory",
+        ),
+        (
+            "grants = { files = { read = \"p.wasm\" } }",
+            "service.s.grants.files.read: p.wasm is not a folder",
+        ),
+        ("config = [1]", "3:10: service.s.config: must be a table, not a list"),
+        ("config = { a = { b = nan } }", "3:22: service.s.config.a.b: nan is no number in JSON"),
+        (
+            "config = { a = 99999999999999999999 }",
+            "service.s.config.a: 99999999999999999999 doesn't fit into 64 bits",
+        ),
+    ];
+    for (lines, want) in table {
+        let message = wrong(format!("[service.s]\nplugin = \"p.wasm\"\n{lines}\n"));
+        let place =
+            if want.starts_with(|c: char| c.is_ascii_digit()) { "torsade.toml:" } else { "" };
+        assert!(message.contains(&format!("{place}{want}")), "{lines}\n{message}\n{want}");
+        assert_eq!(message.matches("torsade.toml:").count(), 1, "{lines}\n{message}");
+    }
+}
+
+#[test]
+fn mistakes_elsewhere() {
+    let long = format!("a = \"{}\"", "x".repeat(1 << 20));
+    let table = [
+        ("", "torsade.toml:1:1: it has no service; write [service.NAME], and below it plugin"),
+        (
+            "worker = 1",
+            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, service",
+        ),
+        (
+            "workers = 2\n[service.s]\nplugin = \"p.wasm\"\nworkers = 3",
+            "4:11: service.s.workers: 3 are more than the host's workers, 2",
+        ),
+        ("grace = 10", "1:9: grace: must be a time such as \"50ms\" or \"10s\", not an integer"),
+        ("grace = \"2h\"", "grace: must be from 0ns to 3600s, not 2h"),
+        ("log = \"a=b=c\"", "1:7: log: \"a=b=c\" is not a filter for logs: "),
+        ("service = 1", "1:11: service: must be a table, not an integer"),
+        ("[service]\ns = 1", "2:5: service.s: must be a table, not an integer"),
+        (
+            "[service.\"a b\"]\nplugin = \"p.wasm\"",
+            "1:10: service: \"a b\" is no name for a service",
+        ),
+        (
+            "[service.s]\nlisten = []",
+            "1:1: service.s: plugin is missing; write plugin = \"FOLDER or FILE.wasm\"",
+        ),
+        ("[service.s]\nplugin = \"\"", "2:10: service.s.plugin: is empty"),
+        (
+            "[service.s]\nplugin = 5",
+            "2:10: service.s.plugin: must be the path of a guest's folder or of a component, not an integer",
+        ),
+        (
+            "[service.s]\nplugin = \"no.wasm\"",
+            "2:10: service.s.plugin: no.wasm can't be read: No such file",
+        ),
+        (
+            "[service.s]\nplugin = \"public\"",
+            "service.s.plugin: the folder public has no Cargo.toml",
+        ),
+        ("[service.s]\nplugin = \"/dev/null\"", "/dev/null is neither a file nor a folder"),
+        (
+            "[service.a]\nplugin = \"p.wasm\"\nlisten = [\"tcp:80\"]\n[service.b]\nplugin = \"p.wasm\"\nlisten = [\"tcp:80\"]",
+            "6:11: service.b.listen: tcp:80: service a listens on tcp:80 already",
+        ),
+        ("[service.a]\n[service.a]", "2:10: not TOML: duplicate key"),
+        ("a = \"\\:\"", "1:7: not TOML: "),
+        ("a = 1\né = [", "2:6: not TOML: unclosed array"),
+        (long.as_str(), "torsade.toml: is larger than 1MiB"),
+    ];
+    for (text, want) in table {
+        let message = wrong(text);
+        let start: String = text.chars().take(200).collect();
+        assert!(message.contains(want), "{start}\n{message}\n{want}");
+        assert_eq!(message.matches("torsade.toml:").count(), 1, "{start}\n{message}");
+    }
+    assert!(wrong(b"a = 1\nb\xff").starts_with("torsade.toml:2:2: the file is not UTF-8"));
+    let missing = load(Path::new("/nowhere/x.toml")).unwrap_err().to_string();
+    assert!(missing.starts_with("/nowhere/x.toml: can't be read: No such file"), "{missing}");
+}
+
+#[test]
+fn all_mistakes_are_shown_in_the_order_of_the_file() {
+    let message = wrong("[service.b]\nx = 1\n[service.a]\nplugin = 1\ny = 1\n");
+    let places: Vec<&str> =
+        message.lines().filter_map(|line| line.strip_prefix("torsade.toml:")).collect();
+    let starts =
+        ["1:1: service.b: plugin", "2:1: service.b", "4:10: service.a.plugin", "5:1: service.a"];
+    assert_eq!(places.len(), starts.len(), "{message}");
+    assert!(places.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{message}");
+
+    let many: String = (0..30).map(|n| format!("x{n} = 1\n")).collect();
+    assert!(wrong(many).ends_with("torsade.toml: and 10 more"));
+
+    let services: String =
+        (0..257).map(|n| format!("[service.s{n}]\nplugin = \"p.wasm\"\n")).collect();
+    assert!(wrong(services).contains(": service: more than 256 services"));
+}
+
+/// As many mistakes as a file can hold take seconds at most, even unoptimised.
+#[test]
+fn a_file_full_of_mistakes() {
+    let started = Instant::now();
+    let many: String = (0..100_000).map(|n| format!("x{n}=1\n")).collect();
+    assert!(wrong(many).ends_with("torsade.toml: and 99980 more"));
+    assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+/// Nesting that would overflow the stack, and a good file with bytes changed, cut and doubled.
+#[test]
+fn no_bytes_break_it() {
+    let path = Path::new("/nowhere/torsade.toml");
+    let deep = "a.".repeat(100_000);
+    let nested = format!("{}{}", "{a=".repeat(79), "1".to_owned() + &"}".repeat(79));
+    let dotted = format!("{{{}a=", "a.".repeat(78)).repeat(79);
+    for text in [
+        format!("{deep}a = 1"),
+        format!("[{deep}a]"),
+        format!("a = {}", "[".repeat(500_000)),
+        format!("[service.s]\nconfig = {nested}"),
+        format!("[service.s]\nconfig = {dotted}1{}", "}".repeat(79)),
+    ] {
+        super::parse(path, text.as_bytes()).unwrap_err();
+    }
+
+    let good = b"workers = 1\n[service.s\xc3\xa9]\nplugin = \"p\"\nlisten = [\"tcp:80:interface=[::1]\"]\n\
+        limits = { memory = \"1MiB\", deadline = \"1ms\" }\nconfig = { a = [1, 2.5, true] }\n";
+    let mut seed = 1_u64;
+    for _ in 0..20_000 {
+        let mut bytes = good.to_vec();
+        for _ in 0..3 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (place, byte) = ((seed >> 33) as usize % bytes.len(), (seed >> 16) as u8);
+            match byte % 4 {
+                0 => bytes[place] = byte,
+                1 => bytes[place] = b"\"'[]{}=.:\n\\#0"[byte as usize % 13],
+                2 => drop(bytes.remove(place)),
+                _ => bytes.extend_from_within(place..),
+            }
+        }
+        if let Err(error) = super::parse(path, &bytes) {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

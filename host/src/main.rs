@@ -1,0 +1,7 @@
+//! The command `torsade`; see `torsade --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    torsade::cli::main()
+}

@@ -1,0 +1,144 @@
+//! The kernel as a value: the one seam between the reactor and the world.
+//!
+//! It knows sockets, bytes and time, and no protocol.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub mod faulty;
+pub mod os;
+pub mod sim;
+
+/// What the reactor needs of a network and of time.
+///
+/// Streams and listeners are values that the reactor stores and lends back, so an
+/// implementation needs no shared state. Nothing here blocks but [`Net::poll`]: what can't be
+/// done at once fails [`io::ErrorKind::WouldBlock`], and an edge is reported once it can.
+pub trait Net {
+    /// Accepts connections.
+    type Listener: Send;
+    /// Carries bytes.
+    type Stream: Send;
+
+    /// The monotonic clock.
+    fn now(&self) -> Instant;
+
+    /// The time of day.
+    fn wall(&self) -> SystemTime;
+
+    /// Waits until something is ready, [`Waker::wake`] is called or `timeout` has passed, and
+    /// appends what is ready to `ready`. `None` waits without end.
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+
+    /// A handle that ends a [`Net::poll`] from another thread.
+    fn waker(&self) -> Waker;
+
+    /// From now on, edges of `listener` are reported as `token`.
+    fn watch_listener(&mut self, listener: &mut Self::Listener, token: u64) -> io::Result<()>;
+
+    /// The next connection and its peer's address, or `WouldBlock`.
+    fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, Address)>;
+
+    /// Stops listening, and removes the name that the listener left in the file system.
+    fn close_listener(&mut self, listener: Self::Listener);
+
+    /// From now on, edges of `stream` are reported as `token`. What is ready at this moment is
+    /// reported too.
+    fn watch(&mut self, stream: &mut Self::Stream, token: u64) -> io::Result<()>;
+
+    /// This side's address.
+    fn local_address(&self, stream: &Self::Stream) -> io::Result<Address>;
+
+    /// Reads what there is, at most `into.len()` bytes; 0 is the end of the stream.
+    fn read(&mut self, stream: &mut Self::Stream, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends a part of `data`, and says how much. `more` tells the kernel that bytes will follow
+    /// at once, so that it can wait to fill a segment.
+    fn write(
+        &mut self,
+        stream: &mut Self::Stream,
+        data: &[IoSlice<'_>],
+        more: bool,
+    ) -> io::Result<usize>;
+
+    /// Sends at most `length` bytes of `file` from `offset`, and says how many; 0 means that the
+    /// file ends there.
+    fn send_file(
+        &mut self,
+        stream: &mut Self::Stream,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize>;
+
+    /// Ends this side's half of the stream.
+    fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
+
+    /// Takes the error that a `failed` edge announced, if there is one.
+    fn take_error(&mut self, stream: &mut Self::Stream) -> io::Result<Option<io::Error>>;
+
+    /// Sends each write at once (`TCP_NODELAY`); `Unsupported` where the stream is not TCP.
+    fn set_no_delay(&mut self, stream: &mut Self::Stream, on: bool) -> io::Result<()>;
+
+    /// Probes an idle peer (`SO_KEEPALIVE`); `Unsupported` where the stream is not TCP.
+    fn set_keep_alive(&mut self, stream: &mut Self::Stream, on: bool) -> io::Result<()>;
+
+    /// Closes in order.
+    fn close(&mut self, stream: Self::Stream);
+
+    /// Closes now; a TCP peer sees a reset.
+    fn reset(&mut self, stream: Self::Stream);
+}
+
+/// An edge: what may now be tried on the thing that `token` names. It may be spurious.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Ready {
+    /// As given to [`Net::watch`] or [`Net::watch_listener`].
+    pub token: u64,
+    /// There may be something to read or to accept.
+    pub readable: bool,
+    /// There may be room to write.
+    pub writable: bool,
+    /// The peer has ended its half: after what is there to read comes the end.
+    pub read_closed: bool,
+    /// There may be an error to take.
+    pub failed: bool,
+}
+
+/// One end of a stream.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// Of TCP.
+    Tcp(SocketAddr),
+    /// Of a Unix socket: its path, `@NAME` where it is abstract, empty where it has none.
+    Unix(Box<str>),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Unix(name) => write!(f, "unix:{name}"),
+        }
+    }
+}
+
+/// Ends a [`Net::poll`] from any thread.
+#[derive(Clone)]
+pub struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl Waker {
+    /// A waker that calls `wake`.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(wake))
+    }
+
+    /// Ends the poll that is under way, or else the next one.
+    pub fn wake(&self) {
+        (self.0)();
+    }
+}

@@ -1,0 +1,278 @@
+//! The near side of the simulated network: what the reactor sees of it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::io::Errno;
+
+use super::wire::{Packet, Wire};
+use super::{Far, SimListener, SimNet, SimStream, Source, To, amount};
+use crate::net::{Address, Net, Ready, Waker};
+
+impl Net for SimNet {
+    type Listener = SimListener;
+    type Stream = SimStream;
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + WALL_AT_START + self.elapsed()
+    }
+
+    /// Never sleeps: with nothing ready, the clock moves to the next arrival or by `timeout`,
+    /// whichever is earlier. Where nothing is under way and `timeout` is `None`, returns at once.
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        self.arrive();
+        let woken = self.woken.swap(false, Ordering::AcqRel);
+        if self.edges.is_empty() {
+            let wait = self.wait(timeout, woken);
+            self.now += wait;
+            self.arrive();
+        }
+        let first = ready.len();
+        self.report(ready);
+        for event in &ready[first..] {
+            let Ready { token, readable, writable, read_closed, failed } = *event;
+            self.note(b'p', token, &[readable, writable, read_closed, failed].map(u8::from));
+        }
+        Ok(())
+    }
+
+    fn waker(&self) -> Waker {
+        let woken = Arc::clone(&self.woken);
+        Waker::new(move || woken.store(true, Ordering::Release))
+    }
+
+    fn watch_listener(&mut self, listener: &mut SimListener, token: u64) -> io::Result<()> {
+        self.listeners[listener.0].token = Some(token);
+        self.edge(Source::Listener(listener.0));
+        Ok(())
+    }
+
+    fn accept(&mut self, listener: &mut SimListener) -> io::Result<(SimStream, Address)> {
+        self.tick();
+        let waiting = &mut self.listeners[listener.0].waiting;
+        let Some(&wire) = waiting.front() else {
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        if self.seed.chance(self.conditions.refusals) {
+            return Err(self.refuse(listener.0, wire));
+        }
+        waiting.pop_front();
+        self.wires[wire].near.accepted = true;
+        self.note(b'a', wire as u64, &[]);
+        Ok((SimStream(wire), Self::far_address(Far(wire))))
+    }
+
+    fn close_listener(&mut self, listener: SimListener) {
+        let backlog = &mut self.listeners[listener.0];
+        backlog.closed = true;
+        backlog.token = None;
+        for wire in mem::take(&mut backlog.waiting) {
+            self.reset_by_near(wire);
+        }
+    }
+
+    fn watch(&mut self, stream: &mut SimStream, token: u64) -> io::Result<()> {
+        self.wires[stream.0].near.token = Some(token);
+        self.edge(Source::Wire(stream.0));
+        Ok(())
+    }
+
+    fn local_address(&self, stream: &SimStream) -> io::Result<Address> {
+        let port = 8000 + self.wires[stream.0].listener as u16;
+        Ok(Address::Tcp(SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port))))
+    }
+
+    fn read(&mut self, stream: &mut SimStream, into: &mut [u8]) -> io::Result<usize> {
+        self.tick();
+        let Wire { near, to_near, .. } = &mut self.wires[stream.0];
+        let most = into.len().min(to_near.arrived.len());
+        if most == 0 && !into.is_empty() {
+            return match near.error.take() {
+                Some(kind) => Err(kind.into()),
+                None if near.reset || to_near.ended => Ok(0),
+                None => Err(ErrorKind::WouldBlock.into()),
+            };
+        }
+        let length = amount(&mut self.seed, self.conditions.cut, most);
+        for (to, from) in into.iter_mut().zip(to_near.arrived.drain(..length)) {
+            *to = from;
+        }
+        // The reader takes a short read for the last, and would wait for the rest in vain.
+        if length < into.len() && !to_near.arrived.is_empty() {
+            self.edge(Source::Wire(stream.0));
+        }
+        self.note(b'r', stream.0 as u64, &into[..length]);
+        self.pump(stream.0);
+        Ok(length)
+    }
+
+    fn write(
+        &mut self,
+        stream: &mut SimStream,
+        data: &[IoSlice<'_>],
+        _more: bool,
+    ) -> io::Result<usize> {
+        let most = data.iter().map(|part| part.len()).sum();
+        let length = self.allow(stream.0, most)?;
+        let sent = data.iter().flat_map(|part| part.iter().copied()).take(length).collect();
+        self.send_near(stream.0, sent);
+        Ok(length)
+    }
+
+    fn send_file(
+        &mut self,
+        stream: &mut SimStream,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize> {
+        let mut data = vec![0; self.allow(stream.0, length)?];
+        let length = file.read_at(&mut data, offset)?;
+        data.truncate(length);
+        self.send_near(stream.0, data);
+        Ok(length)
+    }
+
+    fn shutdown_write(&mut self, stream: &mut SimStream) -> io::Result<()> {
+        self.tick();
+        let Wire { near, to_far, .. } = &self.wires[stream.0];
+        if near.reset {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        if !to_far.fin_sent {
+            self.launch(stream.0, To::Far, Packet::Fin);
+        }
+        self.note(b's', stream.0 as u64, &[]);
+        Ok(())
+    }
+
+    fn take_error(&mut self, stream: &mut SimStream) -> io::Result<Option<io::Error>> {
+        Ok(self.wires[stream.0].near.error.take().map(io::Error::from))
+    }
+
+    fn set_no_delay(&mut self, _stream: &mut SimStream, _on: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_keep_alive(&mut self, _stream: &mut SimStream, _on: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Where bytes wait unread, the far end sees a reset, and may lose what is under way to it.
+    fn close(&mut self, stream: SimStream) {
+        self.note(b'c', stream.0 as u64, &[]);
+        let Wire { near, to_near, to_far, .. } = &mut self.wires[stream.0];
+        if !near.reset && !to_near.arrived.is_empty() {
+            return self.reset_by_near(stream.0);
+        }
+        near.closed = true;
+        if !near.reset && !to_far.fin_sent {
+            self.launch(stream.0, To::Far, Packet::Fin);
+        }
+    }
+
+    fn reset(&mut self, stream: SimStream) {
+        self.note(b'x', stream.0 as u64, &[]);
+        if self.wires[stream.0].near.reset {
+            self.wires[stream.0].near.closed = true;
+        } else {
+            self.reset_by_near(stream.0);
+        }
+    }
+}
+
+impl SimNet {
+    /// A call into the kernel takes a moment, and something may arrive meanwhile.
+    fn tick(&mut self) {
+        self.now += self.seed.up_to(CALL);
+        self.arrive();
+    }
+
+    /// How long a poll waits that has nothing to report.
+    fn wait(&mut self, timeout: Option<Duration>, woken: bool) -> Duration {
+        let arrival = self.schedule.first().map(|(at, _)| at.saturating_duration_since(self.now));
+        let Some(wait) = arrival.into_iter().chain(timeout).min() else {
+            return Duration::ZERO;
+        };
+        if woken {
+            self.seed.up_to(wait.min(WAKE))
+        } else if self.seed.chance(self.conditions.spurious) {
+            self.seed.up_to(wait)
+        } else {
+            wait
+        }
+    }
+
+    /// How many bytes of `most` a write may take.
+    fn allow(&mut self, wire: usize, most: usize) -> io::Result<usize> {
+        self.tick();
+        let Wire { near, to_far, .. } = &mut self.wires[wire];
+        if let Some(kind) = near.error.take() {
+            return Err(kind.into());
+        }
+        if near.reset || to_far.fin_sent {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let room = to_far.room(self.conditions.window);
+        near.blocked = room < most;
+        if room == 0 && most > 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let most_now = room.min(most);
+        let length = amount(&mut self.seed, self.conditions.cut, most_now);
+        // A writer takes a short write for a full buffer, and would wait for an edge in vain.
+        if length < most_now {
+            near.blocked = false;
+            self.edge(Source::Wire(wire));
+        }
+        Ok(length)
+    }
+
+    fn send_near(&mut self, wire: usize, data: Vec<u8>) {
+        self.note(b'w', wire as u64, &data);
+        if !data.is_empty() {
+            self.launch(wire, To::Far, Packet::Data(data));
+        }
+    }
+
+    fn refuse(&mut self, listener: usize, wire: usize) -> io::Error {
+        self.note(b'e', wire as u64, &[]);
+        match self.seed.below(3) {
+            0 => Errno::MFILE.into(),
+            1 => Errno::NFILE.into(),
+            _ => {
+                self.listeners[listener].waiting.pop_front();
+                self.reset_by_near(wire);
+                Errno::CONNABORTED.into()
+            }
+        }
+    }
+
+    /// Adds a call to the trace (FNV-1a).
+    fn note(&mut self, call: u8, on: u64, data: &[u8]) {
+        let nanos = self.elapsed().as_nanos() as u64;
+        let head = [call].into_iter().chain(on.to_le_bytes()).chain(nanos.to_le_bytes());
+        for byte in head.chain(data.iter().copied()) {
+            self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+/// The time of day at which a simulation begins: 2023-11-14T22:13:20Z.
+const WALL_AT_START: Duration = Duration::from_secs(1_700_000_000);
+
+/// The longest time that a call takes.
+const CALL: Duration = Duration::from_micros(20);
+
+/// The longest time until a poll sees that it was woken.
+const WAKE: Duration = Duration::from_millis(1);

@@ -1,0 +1,16 @@
+//! The contract as wasmtime's bindgen writes it, and nothing else.
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, unused_qualifications)]
+
+pub use super::outbox::{FileHandle, OutcomeHandle, PendingHandle, TransportHandle};
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "everything",
+    imports: { default: trappable },
+    with: {
+        "torsade:plugin/deferreds.deferred": PendingHandle,
+        "torsade:plugin/deferreds.outcome": OutcomeHandle,
+        "torsade:plugin/files.file": FileHandle,
+        "torsade:plugin/transports.transport": TransportHandle,
+    },
+});

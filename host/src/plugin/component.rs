@@ -1,0 +1,149 @@
+//! A plugin that was loaded: compiled, checked against the contract, ready to be instantiated.
+
+use std::fmt;
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, InstancePre};
+
+use super::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
+use super::engine::{Compiler, Engines, SLOT};
+use super::limits::Limits;
+use super::outbox::Guest;
+
+/// Compiled code that fits the contract, ready to be instantiated any number of times.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(super) compiler: Compiler,
+    pub(super) pre: InstancePre<Guest>,
+    pub(super) exports: Exports,
+}
+
+/// Where a component's exports are: looked up once.
+#[derive(Clone)]
+pub(super) struct Exports {
+    pub(super) plugin: plugin::GuestIndices,
+    pub(super) protocols: protocols::GuestIndices,
+    pub(super) half_close: Option<half_close::GuestIndices>,
+    pub(super) stopping: Option<stopping::GuestIndices>,
+}
+
+/// Why a file can't be served as a plugin, and what would be right.
+#[derive(Debug)]
+pub struct LoadError(String);
+
+impl std::error::Error for LoadError {}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Plugin {
+    /// Compiles `bytes` and checks them. `granted` are the grants of the service, by their keys;
+    /// `often` says that its sandboxes come and go with connections.
+    pub fn load(
+        engines: &Engines,
+        bytes: &[u8],
+        granted: &[&str],
+        limits: &Limits,
+        often: bool,
+    ) -> Result<Self, LoadError> {
+        is_component(bytes)?;
+        let pooled = often && limits.memory <= SLOT;
+        let compiler = if pooled { &engines.pooled } else { &engines.on_demand };
+        let component = Component::new(&compiler.engine, bytes)
+            .map_err(|e| LoadError(format!("it is not a valid component: {}", chain(&e))))?;
+        check_imports(&component, &compiler.engine, granted)?;
+        let pre = compiler.linker.instantiate_pre(&component).map_err(|e| {
+            let why = chain(&e);
+            LoadError(format!("it does not fit torsade:plugin@0.1.0: {why}"))
+        })?;
+        let exports = Exports::find(&pre)?;
+        Ok(Self { compiler: compiler.clone(), pre, exports })
+    }
+
+    /// Whether it wants to be told when the host stops.
+    pub fn hears_of_stopping(&self) -> bool {
+        self.exports.stopping.is_some()
+    }
+
+    /// Whether it tells the end of the peer's data from the end of the connection.
+    pub fn half_closes(&self) -> bool {
+        self.exports.half_close.is_some()
+    }
+}
+
+impl Exports {
+    fn find(pre: &InstancePre<Guest>) -> Result<Self, LoadError> {
+        let lacks = |interface: &str| {
+            let message = "which every plugin for streams exports; there is nothing to serve";
+            LoadError(format!("it exports no torsade:plugin/{interface}@0.1.0, {message}"))
+        };
+        Ok(Self {
+            plugin: plugin::GuestIndices::new(pre).map_err(|_| lacks("plugin"))?,
+            protocols: protocols::GuestIndices::new(pre).map_err(|_| lacks("protocols"))?,
+            half_close: half_close::GuestIndices::new(pre).ok(),
+            stopping: stopping::GuestIndices::new(pre).ok(),
+        })
+    }
+}
+
+/// The first eight bytes tell a component from a core module: version and layer.
+fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
+    let what = match bytes.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => return Ok(()),
+        Some(b"\0asm\x01\0\0\0") => {
+            "it is a core wasm module, not a component: `torsade build` makes components, \
+             `wasm-tools component new` turns a module into one"
+        }
+        Some([b'\0', b'a', b's', b'm', ..]) => "it is wasm of a version that this host can't read",
+        _ => "it is not wasm: a plugin is a WebAssembly component",
+    };
+    Err(LoadError(what.to_owned()))
+}
+
+/// Refuses what nothing grants, with all that is missing.
+fn check_imports(
+    component: &Component,
+    engine: &Engine,
+    granted: &[&str],
+) -> Result<(), LoadError> {
+    let (mut missing, mut unknown) = (Vec::new(), Vec::new());
+    let kind = component.component_type();
+    for (name, _) in kind.imports(engine) {
+        let interface = name.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next());
+        match interface {
+            Some(interface) if GROUND.contains(&interface) => {}
+            Some(interface) if GRANTS.contains(&interface) => {
+                if !granted.contains(&interface) {
+                    missing.push(interface);
+                }
+            }
+            _ => unknown.push(name),
+        }
+    }
+    if !unknown.is_empty() {
+        let list = unknown.join(", ");
+        return Err(LoadError(format!("it imports what this host does not have: {list}")));
+    }
+    if !missing.is_empty() {
+        let list = missing.join(", ");
+        let message = "which its service does not grant; add it to `grants`";
+        return Err(LoadError(format!("it imports {list}, {message}")));
+    }
+    Ok(())
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &wasmtime::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    causes.join(": ").replace('\n', " ")
+}
+
+/// Interfaces that need no grant.
+const GROUND: [&str; 7] =
+    ["clock", "deferreds", "log", "random", "timers", "transports", "types"];
+
+/// Interfaces that need the grant of the same name.
+const GRANTS: [&str; 1] = ["files"];

@@ -1,0 +1,361 @@
+//! A running sandbox: one store, one instance, one fault domain.
+
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::{Resource, ResourceAny};
+use wasmtime::{AsContextMut, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
+
+use super::bindings::exports::torsade::plugin::protocols::Origin as WitOrigin;
+use super::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
+use super::bindings::torsade::plugin::types;
+use super::component::Plugin;
+use super::engine::Metering;
+use super::limits::Limits;
+use super::outbox::{
+    Address, Guest, Outbox, OutcomeHandle, PendingHandle, TransportHandle,
+};
+use crate::capability::Outcome;
+
+/// One life of a plugin. Every call is an event; what the plugin asked for in it lies in the
+/// outbox that was lent for it. After a [`Fault`] no further call may be made.
+pub struct Instance {
+    store: Store<Guest>,
+    exports: Exports,
+    metering: Metering,
+    start_deadline: Duration,
+}
+
+struct Exports {
+    plugin: plugin::Guest,
+    protocols: protocols::Guest,
+    half_close: Option<half_close::Guest>,
+    stopping: Option<stopping::Guest>,
+}
+
+/// The plugin's end of a connection, and the host's name for the handle it was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Protocol {
+    guest: ResourceAny,
+    handle: u32,
+    conn: u64,
+}
+
+/// What a plugin may know of a new connection.
+#[derive(Clone, Debug)]
+pub struct ConnFacts {
+    /// The reactor's number for it.
+    pub conn: u64,
+    /// This side's address.
+    pub local: Address,
+    /// The peer's address.
+    pub peer: Address,
+    /// Bytes that may be queued before the peer counts as slow.
+    pub room: u64,
+}
+
+/// How a connection came to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin {
+    /// On an endpoint of the service: its place in `listen`.
+    Accepted(u32),
+}
+
+/// Why an instance is dead: a trap, a deadline, a limit.
+#[derive(Debug)]
+pub struct Fault {
+    /// What happened, in one line; it names the limit that was reached, if one was.
+    pub message: String,
+    /// Where in the plugin, a function a line.
+    pub backtrace: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// What an event comes to: the deferred that it returned, if any.
+pub type Handled = Result<Option<u64>, Fault>;
+
+impl Instance {
+    /// Makes a sandbox. What the component's own start function does counts as `start`'s work.
+    pub fn new(
+        plugin: &Plugin,
+        limits: &Arc<Limits>,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<Self, Fault> {
+        let mut store = Store::new(&plugin.compiler.engine, Guest::new(Arc::clone(limits)));
+        store.limiter(|guest| &mut guest.usage);
+        store.set_hostcall_fuel(limits.outbox);
+        let metering = plugin.compiler.metering;
+        if let Metering::Time(cpu_time) = metering {
+            store.epoch_deadline_callback(move |guest| past_deadline(guest, cpu_time));
+        }
+        store.data_mut().outbox = lent.take();
+        arm(&mut store, metering, limits.start_deadline);
+        let exports = Exports::load(plugin, &mut store);
+        *lent = store.data_mut().outbox.take();
+        let exports = exports.map_err(|e| fault(&store, &e))?;
+        Ok(Self { store, exports, metering, start_deadline: limits.start_deadline })
+    }
+
+    /// `plugin.start`: before anything else. The inner error is the plugin's refusal.
+    pub fn start(
+        &mut self,
+        config: &str,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<Result<Option<u64>, String>, Fault> {
+        let deadline = self.start_deadline;
+        self.enter_for(deadline, lent, |exports, store| {
+            let started = exports.plugin.call_start(&mut *store, config)?;
+            started.map(|deferred| give(store, deferred)).transpose_inner()
+        })
+    }
+
+    /// `protocols.build-protocol`.
+    pub fn build_protocol(
+        &mut self,
+        facts: ConnFacts,
+        origin: Origin,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<Option<Protocol>, Fault> {
+        let ConnFacts { conn, local, peer, room } = facts;
+        self.enter(lent, |exports, store| {
+            store.data_mut().may_hold_another()?;
+            let handle = TransportHandle { conn, open: true, local, peer, room };
+            let transport = store.data_mut().transports.push(handle);
+            let handle = transport.rep();
+            let Origin::Accepted(endpoint) = origin;
+            let origin = WitOrigin::Accepted(endpoint);
+            let guest = exports.protocols.call_build_protocol(store, transport, origin)?;
+            Ok(guest.map(|guest| Protocol { guest, handle, conn }))
+        })
+    }
+
+    /// `protocol.data-received`. `room` is what may be queued on the connection.
+    pub fn data_received(
+        &mut self,
+        protocol: Protocol,
+        data: &[u8],
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Handled {
+        self.enter(lent, |exports, store| {
+            let deferred =
+                exports.protocols.protocol().call_data_received(&mut *store, protocol.guest, data)?;
+            give(store, deferred)
+        })
+    }
+
+    /// `protocol.write-drained`.
+    pub fn write_drained(
+        &mut self,
+        protocol: Protocol,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<(), Fault> {
+        self.enter(lent, |exports, store| {
+            exports.protocols.protocol().call_write_drained(store, protocol.guest)
+        })
+    }
+
+    /// `half-close.read-connection-lost`. Only where the plugin exports it.
+    pub fn read_connection_lost(
+        &mut self,
+        protocol: Protocol,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<(), Fault> {
+        self.enter(lent, |exports, store| match &exports.half_close {
+            Some(half_close) => half_close.call_read_connection_lost(store, protocol.guest),
+            None => Ok(()),
+        })
+    }
+
+    /// `protocol.connection-lost`; then drops the protocol: its destructor is guest code too.
+    pub fn connection_lost(
+        &mut self,
+        protocol: Protocol,
+        code: &str,
+        message: &str,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<(), Fault> {
+        if let Some(handle) = self.handle(protocol) {
+            handle.open = false;
+        }
+        let reason = types::Reason { code: code.to_owned(), message: message.to_owned() };
+        self.enter(lent, |exports, store| {
+            let protocols = exports.protocols.protocol();
+            protocols.call_connection_lost(&mut *store, protocol.guest, &reason)?;
+            protocol.guest.resource_drop(store)
+        })
+    }
+
+    /// `plugin.fired`.
+    pub fn fired(
+        &mut self,
+        id: u64,
+        outcome: Outcome,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Handled {
+        self.forget_deferred();
+        self.enter(lent, |exports, store| {
+            store.data_mut().may_hold_another()?;
+            let outcome = store.data_mut().outcomes.push(OutcomeHandle(outcome));
+            let deferred = exports.plugin.call_fired(&mut *store, id, outcome)?;
+            give(store, deferred)
+        })
+    }
+
+    /// `stopping.stopping`. Only where the plugin exports it.
+    pub fn stopping(&mut self, lent: &mut Option<Box<Outbox>>) -> Result<(), Fault> {
+        self.enter(lent, |exports, store| match &exports.stopping {
+            Some(stopping) => stopping.call_stopping(store),
+            None => Ok(()),
+        })
+    }
+
+    /// A deferred was forgotten before it fired: another may be made in its place.
+    pub fn forget_deferred(&mut self) {
+        let guest = self.store.data_mut();
+        guest.in_flight = guest.in_flight.saturating_sub(1);
+    }
+
+    /// How many bytes may be queued on the protocol's connection.
+    pub fn set_room(&mut self, protocol: Protocol, room: u64) {
+        if let Some(handle) = self.handle(protocol) {
+            handle.room = room;
+        }
+    }
+
+    /// What stands behind the protocol's `transport`, unless the plugin dropped it.
+    fn handle(&mut self, protocol: Protocol) -> Option<&mut TransportHandle> {
+        let handle = self.store.data_mut().transports.at(protocol.handle)?;
+        (handle.conn == protocol.conn).then_some(handle)
+    }
+
+    fn enter<R>(
+        &mut self,
+        lent: &mut Option<Box<Outbox>>,
+        call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        let deadline = self.store.data().limits.deadline;
+        self.enter_for(deadline, lent, call)
+    }
+
+    /// The one way into the guest. What it asked for lies in `lent` afterwards; where it failed,
+    /// nothing does.
+    fn enter_for<R>(
+        &mut self,
+        deadline: Duration,
+        lent: &mut Option<Box<Outbox>>,
+        call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        debug_assert!(lent.as_ref().is_some_and(|lent| lent.is_empty()), "effects are applied");
+        mem::swap(&mut self.store.data_mut().outbox, lent);
+        arm(&mut self.store, self.metering, deadline);
+        let result = call(&self.exports, &mut self.store);
+        mem::swap(&mut self.store.data_mut().outbox, lent);
+        result.map_err(|error| {
+            if let Some(lent) = lent {
+                lent.clear();
+            }
+            fault(&self.store, &error)
+        })
+    }
+}
+
+impl Exports {
+    fn load(plugin: &Plugin, store: &mut Store<Guest>) -> wasmtime::Result<Self> {
+        let instance = plugin.pre.instantiate(&mut *store)?;
+        let indices = &plugin.exports;
+        let half_close = indices.half_close.as_ref();
+        let stopping = indices.stopping.as_ref();
+        Ok(Self {
+            plugin: indices.plugin.load(&mut *store, &instance)?,
+            protocols: indices.protocols.load(&mut *store, &instance)?,
+            half_close: half_close.map(|i| i.load(&mut *store, &instance)).transpose()?,
+            stopping: stopping.map(|i| i.load(&mut *store, &instance)).transpose()?,
+        })
+    }
+}
+
+/// `Ok(Err(_))` stays where it is; only a fault in the value comes out.
+trait TransposeInner<T> {
+    fn transpose_inner(self) -> wasmtime::Result<Result<T, String>>;
+}
+
+impl<T> TransposeInner<T> for Result<wasmtime::Result<T>, String> {
+    fn transpose_inner(self) -> wasmtime::Result<Result<T, String>> {
+        match self {
+            Ok(value) => value.map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+}
+
+/// Takes the handle that an event returned, and names the deferred.
+fn give(
+    store: &mut Store<Guest>,
+    deferred: Option<Resource<PendingHandle>>,
+) -> wasmtime::Result<Option<u64>> {
+    match deferred {
+        Some(handle) => Ok(Some(store.data_mut().deferreds.take(&handle)?.0)),
+        None => Ok(None),
+    }
+}
+
+/// Begins to measure an event.
+fn arm(store: &mut Store<Guest>, metering: Metering, deadline: Duration) {
+    match metering {
+        Metering::Time(_) => {
+            let guest = store.data_mut();
+            guest.deadline = deadline;
+            guest.noticed = None;
+            store.set_epoch_deadline(1);
+        }
+        Metering::Fuel(fuel) => {
+            store.set_fuel(fuel).expect("the engine that Fuel made consumes fuel");
+        }
+    }
+}
+
+/// Called at each tick that an event sees. The thread's CPU time counts from the first, so that a
+/// thread that others preempt is not blamed, and an event that sees no tick pays nothing.
+fn past_deadline(
+    mut store: StoreContextMut<'_, Guest>,
+    cpu_time: fn() -> Duration,
+) -> wasmtime::Result<UpdateDeadline> {
+    let mut context = store.as_context_mut();
+    let guest = context.data_mut();
+    let now = cpu_time();
+    let since = *guest.noticed.get_or_insert(now);
+    if now.saturating_sub(since) < guest.deadline {
+        return Ok(UpdateDeadline::Continue(1));
+    }
+    guest.usage.reached = Some("deadline");
+    wasmtime::bail!("an event took more than {:?} of CPU time", guest.deadline)
+}
+
+fn fault(store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map(symbols).unwrap_or_default();
+    let what = match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => "an event took more instructions than it may".to_owned(),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let message = match store.data().usage.reached {
+        Some(key) => format!("{what} (limits.{key} was reached)"),
+        None => what,
+    };
+    Fault { message, backtrace }
+}
+
+/// A function a line, without wasmtime's heading.
+fn symbols(backtrace: &WasmBacktrace) -> String {
+    let text = backtrace.to_string();
+    text.split_once('\n').map_or(String::new(), |(_, frames)| frames.to_owned())
+}

@@ -1,0 +1,21 @@
+//! Plugins and their sandboxes: the only part that names wasmtime.
+//!
+//! It knows no socket and no endpoint: it speaks of connections by number. A plugin is reached by
+//! the events of [`Instance`] alone, and acts by the [`Effect`]s that these leave in an
+//! [`Outbox`].
+
+mod bindings;
+mod component;
+mod engine;
+mod hot;
+mod imports;
+mod instance;
+mod limits;
+mod outbox;
+mod slots;
+
+pub use component::{LoadError, Plugin};
+pub use engine::{Engines, EnginesConfig, Metering, Ticker};
+pub use instance::{ConnFacts, Fault, Instance, Origin, Protocol};
+pub use limits::Limits;
+pub use outbox::{Address, Effect, LogLevel, LogLine, Outbox};

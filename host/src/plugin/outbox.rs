@@ -1,0 +1,244 @@
+//! What a sandbox can see and leave behind: its handles, the facts, and the effects of its event.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::limits::{Limits, Usage};
+use super::slots::Slots;
+use crate::capability::Outcome;
+use crate::capability::files::OpenFile;
+
+/// Something that a plugin asked for. The reactor does it after the event.
+///
+/// Connections are named by the reactor's number, deferreds by their own. Ranges are of
+/// [`Outbox::bytes`].
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is an item of the contract, which says what it does")]
+pub enum Effect {
+    Abort { conn: u64 },
+    After { id: u64, nanoseconds: u64 },
+    /// The result is to be a failure, now.
+    Cancel { id: u64 },
+    /// Nobody can ask for the result any more.
+    Forget { id: u64 },
+    KeepAlive { conn: u64, on: bool },
+    List { id: u64, path: Range<usize> },
+    Lose { conn: u64 },
+    LoseWrite { conn: u64 },
+    NoDelay { conn: u64, on: bool },
+    Open { id: u64, path: Range<usize> },
+    Pause { conn: u64 },
+    Resume { conn: u64 },
+    SendFile { conn: u64, file: Arc<OpenFile>, offset: u64, length: u64 },
+    Write { conn: u64, data: Range<usize> },
+}
+
+/// What a worker lends to the sandbox that runs: facts to read, and room for what it asks for.
+///
+/// One for each worker, reused for every event, so that a steady flow allocates nothing and an
+/// idle sandbox holds no buffer.
+pub struct Outbox {
+    /// What was asked for, in order.
+    pub effects: Vec<Effect>,
+    /// The bytes that effects speak of.
+    pub bytes: Vec<u8>,
+    /// Lines for the log. They outlive a trap, since they tell what led to it.
+    pub log: Vec<LogLine>,
+    /// Lines beyond [`LOG_LINES`].
+    pub log_lost: u64,
+    /// The least important level that is written.
+    pub log_level: LogLevel,
+    /// The monotonic clock, in nanoseconds.
+    pub monotonic: u64,
+    /// The time of day, since 1970-01-01T00:00:00Z.
+    pub wall: Duration,
+    pub(crate) random: StdRng,
+    /// The number of the next deferred: unique in the worker.
+    next_deferred: u64,
+}
+
+/// A line that a plugin wrote.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// At most [`LOG_LINE_BYTES`] bytes.
+    pub message: String,
+}
+
+/// How much a line matters, most first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[expect(missing_docs, reason = "as everywhere")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Outbox {
+    /// An empty one, whose random numbers follow from `seed`.
+    pub fn new(seed: [u8; 32], log_level: LogLevel) -> Self {
+        Self {
+            effects: Vec::new(),
+            bytes: Vec::new(),
+            log: Vec::new(),
+            log_lost: 0,
+            log_level,
+            monotonic: 0,
+            wall: Duration::ZERO,
+            random: StdRng::from_seed(seed),
+            next_deferred: 1,
+        }
+    }
+
+    /// Forgets what the last event left, and gives room back that only a flood needed.
+    pub(crate) fn clear(&mut self) {
+        self.effects.clear();
+        self.bytes.clear();
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// Forgets all of it, the log too.
+    pub fn forget(&mut self) {
+        self.clear();
+        self.log.clear();
+        self.log_lost = 0;
+    }
+
+    /// Whether nothing was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+}
+
+/// What a store holds: all that an import may touch.
+pub(crate) struct Guest {
+    /// Lent by the worker while an event runs.
+    pub(super) outbox: Option<Box<Outbox>>,
+    pub(super) transports: Slots<TransportHandle>,
+    pub(super) deferreds: Slots<PendingHandle>,
+    pub(super) outcomes: Slots<OutcomeHandle>,
+    pub(super) files: Slots<FileHandle>,
+    /// Deferreds that have neither fired nor been forgotten.
+    pub(super) in_flight: usize,
+    pub(super) usage: Usage,
+    pub(super) limits: Arc<Limits>,
+    /// What the event that runs may use of the thread's CPU time.
+    pub(super) deadline: Duration,
+    /// The thread's CPU time when its first tick was noticed.
+    pub(super) noticed: Option<Duration>,
+}
+
+/// Behind a `transport`: what the plugin may know of a connection.
+pub struct TransportHandle {
+    pub(super) conn: u64,
+    pub(super) open: bool,
+    pub(super) local: Address,
+    pub(super) peer: Address,
+    pub(super) room: u64,
+}
+
+/// One end of a connection, as the contract has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// Of TCP.
+    Tcp(IpAddr, u16),
+    /// Of a Unix socket.
+    Unix(Box<str>),
+}
+
+/// Behind a `deferred`: its number.
+pub struct PendingHandle(pub(super) u64);
+
+/// Behind an `outcome`.
+pub struct OutcomeHandle(pub(super) Outcome);
+
+/// Behind a `file`.
+pub struct FileHandle(pub(super) Arc<OpenFile>);
+
+impl Guest {
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self {
+            outbox: None,
+            transports: Slots::default(),
+            deferreds: Slots::default(),
+            outcomes: Slots::default(),
+            files: Slots::default(),
+            in_flight: 0,
+            usage: Usage::new(&limits),
+            deadline: limits.deadline,
+            limits,
+            noticed: None,
+        }
+    }
+
+    /// What the worker lent for this event.
+    pub(super) fn lent(&mut self) -> &mut Outbox {
+        self.outbox.as_mut().expect("imports are called in an event, and an event lends an outbox")
+    }
+
+    /// Records an effect, or traps at the limit.
+    pub(super) fn record(&mut self, effect: Effect) -> wasmtime::Result<()> {
+        let most = self.limits.effects;
+        let lent = self.lent();
+        if lent.effects.len() >= most {
+            self.usage.reached = Some("effects");
+            wasmtime::bail!("an event asked for more than {most} effects");
+        }
+        lent.effects.push(effect);
+        Ok(())
+    }
+
+    /// Whether `more` bytes fit into the outbox; a trap where not.
+    pub(super) fn fits(&mut self, more: usize) -> wasmtime::Result<()> {
+        let most = self.limits.outbox;
+        if self.lent().bytes.len().saturating_add(more) > most {
+            self.usage.reached = Some("outbox");
+            wasmtime::bail!("an event left more than {most} bytes in its outbox");
+        }
+        Ok(())
+    }
+
+    /// Traps where the instance holds as many handles as it may.
+    pub(super) fn may_hold_another(&mut self) -> wasmtime::Result<()> {
+        let held = self.transports.len()
+            + self.deferreds.len()
+            + self.outcomes.len()
+            + self.files.len();
+        if held >= self.limits.handles {
+            self.usage.reached = Some("handles");
+            wasmtime::bail!("the plugin holds {held} handles");
+        }
+        Ok(())
+    }
+
+    /// The number of a new deferred, or `None` where as many as allowed are in flight.
+    pub(super) fn next_deferred(&mut self) -> Option<u64> {
+        if self.in_flight >= self.limits.deferreds {
+            return None;
+        }
+        self.in_flight += 1;
+        let lent = self.lent();
+        let id = lent.next_deferred;
+        lent.next_deferred += 1;
+        Some(id)
+    }
+}
+
+/// Lines that one event may write.
+pub(super) const LOG_LINES: usize = 64;
+
+/// The longest line, in bytes.
+pub(super) const LOG_LINE_BYTES: usize = 8 * 1024;
+
+/// A buffer larger than this is given back after the event.
+const KEPT_BYTES: usize = 1 << 20;

@@ -1,0 +1,209 @@
+//! Does what a plugin asked for in an event that is over. Calls no plugin.
+
+use std::time::Duration;
+
+use super::life::Life;
+use super::seen::Seen;
+use super::{Due, Reactor};
+use crate::arena::Id;
+use crate::capability::files::{Answer, OpenFile};
+use crate::capability::{Failure, Outcome};
+use crate::net::Net;
+use crate::plugin::Effect;
+use crate::pool::Pool;
+use crate::transport::stream::End;
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Applies the effects that lie in the outbox, which are `life`'s.
+    pub(super) fn apply(&mut self, life: Id<Life>) {
+        let mut lent = self.outbox.take().expect("the event is over, and gave it back");
+        for effect in lent.effects.drain(..) {
+            self.apply_one(life, effect, &lent.bytes);
+        }
+        lent.clear();
+        self.outbox = Some(lent);
+    }
+
+    fn apply_one(&mut self, life: Id<Life>, effect: Effect, bytes: &[u8]) {
+        match effect {
+            Effect::Abort { conn } => self.abort(life, conn, "this side aborted the connection"),
+            Effect::After { id, nanoseconds } => self.call_later(life, id, nanoseconds),
+            Effect::Cancel { id } => self.cancel(life, id),
+            Effect::Forget { id } => self.forget(life, id),
+            Effect::KeepAlive { conn, on } => self.set(life, conn, |net, stream| {
+                net.set_keep_alive(stream, on)
+            }),
+            Effect::List { id, path } => self.ask(life, id, &bytes[path], Self::list),
+            Effect::Lose { conn } => self.lose(life, conn),
+            Effect::LoseWrite { conn } => self.lose_write(life, conn),
+            Effect::NoDelay { conn, on } => self.set(life, conn, |net, stream| {
+                net.set_no_delay(stream, on)
+            }),
+            Effect::Open { id, path } => self.ask(life, id, &bytes[path], Self::open),
+            Effect::Pause { conn } => self.pause(life, conn, true),
+            Effect::Resume { conn } => self.pause(life, conn, false),
+            Effect::SendFile { conn, file, offset, length } => {
+                self.send_file(life, conn, &file, offset, length);
+            }
+            Effect::Write { conn, data } => self.write(life, conn, &bytes[data]),
+        }
+    }
+
+    fn write(&mut self, life: Id<Life>, number: u64, data: &[u8]) {
+        let id = Id::from_u64(number);
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
+            return;
+        };
+        conn.stream.write(&mut self.net, data, &mut self.spares);
+        self.seen_write(number, data);
+        self.wrote(id);
+    }
+
+    fn send_file(&mut self, life: Id<Life>, number: u64, file: &OpenFile, offset: u64, length: u64) {
+        // What is small is in memory, and goes out with what is around it.
+        if let Some(content) = &file.content {
+            let range = offset as usize..(offset + length) as usize;
+            if let Some(part) = content.get(range) {
+                return self.write(life, number, part);
+            }
+        }
+        let id = Id::from_u64(number);
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
+            return;
+        };
+        conn.stream.send_file(file.file.clone(), offset, length, &mut self.spares);
+        self.see(|| Seen::SentFile { conn: number, offset, length });
+        self.wrote(id);
+    }
+
+    /// Something was queued on a connection: it is flushed later, unless that is too much.
+    fn wrote(&mut self, id: super::ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let settings = &self.services[conn.service()].settings;
+        let unsent = conn.stream.unsent();
+        conn.owes_drained |= unsent >= settings.unsent_high;
+        if unsent > settings.unsent && conn.stream.ended().is_none() {
+            let (name, most) = (&*settings.name, settings.unsent);
+            let peer = conn.peer();
+            tracing::warn!(service = name, %peer, "limits.unsent: more than {most} bytes wait");
+            conn.stream.end(End::Aborted("limits.unsent: the peer was too slow"));
+            self.see(|| Seen::Aborted { conn: id.to_u64() });
+        }
+        self.touch(id);
+    }
+
+    fn lose(&mut self, life: Id<Life>, number: u64) {
+        let id = Id::from_u64(number);
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) {
+            conn.stream.lose();
+            self.see(|| Seen::Lost { conn: number });
+            self.touch(id);
+        }
+    }
+
+    fn abort(&mut self, life: Id<Life>, number: u64, why: &'static str) {
+        let id = Id::from_u64(number);
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) {
+            conn.stream.end(End::Aborted(why));
+            self.see(|| Seen::Aborted { conn: number });
+            self.touch(id);
+        }
+    }
+
+    fn lose_write(&mut self, life: Id<Life>, number: u64) {
+        let id = Id::from_u64(number);
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) {
+            conn.stream.lose_write(&mut self.spares);
+            self.see(|| Seen::LostWrite { conn: number });
+            self.touch(id);
+        }
+    }
+
+    fn pause(&mut self, life: Id<Life>, number: u64, on: bool) {
+        let id = Id::from_u64(number);
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
+            return;
+        };
+        conn.paused = on;
+        let may_read = conn.stream.may_read();
+        self.see(|| match on {
+            true => Seen::Paused { conn: number },
+            false => Seen::Resumed { conn: number },
+        });
+        // No edge will come for what is there already.
+        if !on && may_read {
+            self.queue_again(id);
+        }
+    }
+
+    /// Sets an option of a socket.
+    fn set(
+        &mut self,
+        life: Id<Life>,
+        number: u64,
+        option: impl FnOnce(&mut N, &mut N::Stream) -> std::io::Result<()>,
+    ) {
+        let conn = self.conns.get_mut(Id::from_u64(number));
+        if let Some(conn) = conn.filter(|conn| conn.life == Some(life))
+            && let Err(e) = option(&mut self.net, conn.stream.io())
+        {
+            // It makes a connection better, and is no reason to end one.
+            let peer = conn.peer();
+            tracing::debug!(%peer, "can't set an option of the socket: {e}");
+        }
+    }
+
+    fn call_later(&mut self, life_id: Id<Life>, id: u64, nanoseconds: u64) {
+        if self.asked(life_id, id) {
+            let delay = Duration::from_nanos(nanoseconds).min(FOREVER);
+            let at = self.net.now() + delay;
+            self.add_timer(at, Due::Fire(life_id, id));
+        }
+    }
+
+    /// Asks a capability about a path.
+    fn ask(
+        &mut self,
+        life_id: Id<Life>,
+        id: u64,
+        path: &[u8],
+        question: fn(&mut Self, super::Waiter, usize, &str),
+    ) {
+        let service = self.lives.get(life_id).map(|life| life.service);
+        if let (Some(service), true) = (service, self.asked(life_id, id)) {
+            let path = std::str::from_utf8(path).expect("a wasm string was checked to be UTF-8");
+            question(self, (life_id, id), service, path);
+        }
+    }
+
+    /// From now on `id` is waited for.
+    fn asked(&mut self, life_id: Id<Life>, id: u64) -> bool {
+        let Some(life) = self.lives.get_mut(life_id) else { return false };
+        life.deferreds.add(id);
+        self.see(|| Seen::Asked { life: life_id.to_u64(), id });
+        true
+    }
+
+    fn cancel(&mut self, life_id: Id<Life>, id: u64) {
+        let life = self.lives.get(life_id);
+        if life.is_some_and(|life| life.deferreds.contains(id)) {
+            self.see(|| Seen::Cancelled { life: life_id.to_u64(), id });
+            self.fire((life_id, id), Outcome::Failed(Failure::cancelled()));
+        }
+    }
+
+    fn forget(&mut self, life_id: Id<Life>, id: u64) {
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        if life.deferreds.take(id).is_some() {
+            life.instance.forget_deferred();
+            self.see(|| Seen::Forgotten { life: life_id.to_u64(), id });
+        }
+    }
+
+    fn seen_write(&mut self, conn: u64, data: &[u8]) {
+        self.see(|| Seen::Wrote { conn, data: data.to_vec() });
+    }
+}
+
+/// A timer beyond this would overflow the clock, and nobody would notice that it doesn't fire.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -1,0 +1,403 @@
+//! Connections: a stream joined to a protocol, from the handshake to the last byte.
+
+use crate::arena::Id;
+use crate::capability::files::Answer;
+use crate::net::{Address, Net, Ready};
+use crate::plugin::{self, ConnFacts, Origin, Protocol};
+use crate::pool::Pool;
+use crate::transport::queue::Flushed;
+use crate::transport::stream::{End, Read, Stream};
+
+use super::life::{Hold, Life};
+use super::seen::Seen;
+use super::service::{Accepted, peer_ip};
+use super::{Due, Reactor};
+
+/// A connection. Its stream outlives its protocol: a plugin's fault must not destroy what was
+/// queued, nor a close what was sent.
+pub(super) struct Conn<S> {
+    pub(super) stream: Stream<S>,
+    /// `None` once the protocol is gone.
+    pub(super) life: Option<Id<Life>>,
+    /// Where it stands in the life's list.
+    pub(super) place: Place,
+    /// `None` before it is built, and once it is gone.
+    pub(super) protocol: Option<Protocol>,
+    /// The deferred that no data is delivered before.
+    pub(super) held: Option<u64>,
+    pub(super) paused: bool,
+    /// `room` was 0: the protocol is owed a `write-drained`.
+    pub(super) owes_drained: bool,
+    pub(super) is_again: bool,
+    is_touched: bool,
+    /// A timer watches whether the peer takes what is queued.
+    drain_watched: bool,
+    /// It is over for this side; so many bytes of the peer's may still be thrown away.
+    lingering: Option<usize>,
+    service: usize,
+    endpoint: u32,
+    peer: Address,
+}
+
+impl<S> Conn<S> {
+    pub(super) fn service(&self) -> usize {
+        self.service
+    }
+
+    pub(super) fn peer(&self) -> &Address {
+        &self.peer
+    }
+}
+
+/// The name of a connection.
+pub(super) type ConnId<S> = Id<Conn<S>>;
+
+/// A place in a life's list of connections.
+pub(super) type Place = usize;
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Begins to serve a connection.
+    pub(super) fn connect(&mut self, accepted: Accepted<N::Stream>) {
+        let Accepted { mut stream, peer, service, endpoint } = accepted;
+        let settings = &self.services[service].settings;
+        if !settings.census.enter(peer_ip(&peer)) {
+            let name = &*settings.name;
+            tracing::warn!(service = name, %peer, "limits.connections-per-peer is reached");
+            return self.net.close(stream);
+        }
+        let id = self.conns.reserve();
+        if let Err(e) = self.net.watch(&mut stream, id.to_u64()) {
+            let name = &*settings.name;
+            tracing::error!(service = name, %peer, "can't watch a connection: {e}");
+            return self.refuse(id, stream, &peer, service);
+        }
+        let Some(life_id) = self.life_for_conn(service) else {
+            return self.refuse(id, stream, &peer, service);
+        };
+        let life = self.lives.get_mut(life_id).expect("it has just been given");
+        let conn = Conn {
+            stream: Stream::new(stream),
+            life: Some(life_id),
+            place: life.conns.len(),
+            protocol: None,
+            held: None,
+            paused: false,
+            owes_drained: false,
+            is_again: false,
+            is_touched: false,
+            drain_watched: false,
+            lingering: None,
+            service,
+            endpoint,
+            peer,
+        };
+        life.conns.push(id.to_u64());
+        let ready = life.starting.is_none();
+        self.conns.fill(id, conn);
+        if ready {
+            self.build(id);
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        id: ConnId<N::Stream>,
+        stream: N::Stream,
+        peer: &Address,
+        service: usize,
+    ) {
+        self.conns.release(id);
+        self.services[service].settings.census.leave(peer_ip(peer));
+        self.net.reset(stream);
+    }
+
+    /// Asks the plugin for the protocol of a connection.
+    pub(super) fn build(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(life_id) = conn.life else { return };
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        let local = match self.net.local_address(conn.stream.io()) {
+            Ok(local) => local,
+            Err(e) => {
+                conn.stream.end(End::Lost(e));
+                return self.touch(id);
+            }
+        };
+        let facts = ConnFacts {
+            conn: id.to_u64(),
+            local: address(&local),
+            peer: address(&conn.peer),
+            room: self.services[conn.service].settings.unsent_high as u64,
+        };
+        let (origin, peer) = (Origin::Accepted(conn.endpoint), conn.peer.clone());
+        let built = life.instance.build_protocol(facts, origin, &mut self.outbox);
+        self.see(|| Seen::Built { conn: id.to_u64(), life: life_id.to_u64(), peer });
+        let Some(protocol) = self.after(life_id, Some(id.to_u64()), built) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.protocol = protocol;
+        let may_read = conn.stream.may_read();
+        if protocol.is_none() {
+            conn.stream.lose();
+            self.see(|| Seen::Refused { conn: id.to_u64() });
+        }
+        if may_read {
+            self.queue_again(id);
+        }
+        self.touch(id);
+    }
+
+    /// Takes an edge of a connection.
+    pub(super) fn on_edge(&mut self, id: ConnId<N::Stream>, edge: Ready) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.stream.on_ready(&mut self.net, edge);
+        if edge.writable && conn.stream.is_sending() || conn.stream.ended().is_some() {
+            self.touch(id);
+        }
+        self.on_readable(id);
+    }
+
+    /// Delivers what there is to read, but no more than a turn's share.
+    pub(super) fn on_readable(&mut self, id: ConnId<N::Stream>) {
+        for _ in 0..CHUNKS_A_TURN {
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            if conn.lingering.is_some() {
+                return self.linger(id);
+            }
+            let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol) else { return };
+            if conn.held.is_some() || conn.paused || !conn.stream.is_open() {
+                return;
+            }
+            if conn.stream.unsent() >= self.services[conn.service].settings.unsent_high {
+                self.flush(id);
+            }
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            match conn.stream.read(&mut self.net, &mut self.buffer) {
+                Read::Data(n) => self.deliver(id, life_id, protocol, n),
+                Read::End => return self.on_read_end(id, life_id, protocol),
+                Read::Nothing => {
+                    if conn.stream.ended().is_some() {
+                        self.touch(id);
+                    }
+                    return;
+                }
+            }
+        }
+        self.queue_again(id);
+    }
+
+    /// Delivers the first `n` bytes of the buffer.
+    fn deliver(&mut self, id: ConnId<N::Stream>, life_id: Id<Life>, protocol: Protocol, n: usize) {
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        let data = &self.buffer[..n];
+        if let Some(seen) = &mut self.seen {
+            seen.push(Seen::DataReceived { conn: id.to_u64(), data: data.to_vec() });
+        }
+        let handled = life.instance.data_received(protocol, data, &mut self.outbox);
+        if let Some(deferred @ Some(_)) = self.after(life_id, Some(id.to_u64()), handled) {
+            self.hold(life_id, deferred, Hold::Conn(id.to_u64()));
+        }
+    }
+
+    /// The peer has ended its half, and all before that is delivered.
+    fn on_read_end(&mut self, id: ConnId<N::Stream>, life_id: Id<Life>, protocol: Protocol) {
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        if self.services[life.service].settings.plugin.half_closes() {
+            let told = life.instance.read_connection_lost(protocol, &mut self.outbox);
+            self.see(|| Seen::ReadConnectionLost { conn: id.to_u64() });
+            self.after(life_id, Some(id.to_u64()), told);
+        } else if let Some(conn) = self.conns.get_mut(id) {
+            conn.stream.lose();
+        }
+        self.touch(id);
+    }
+
+    /// Sends what the peer takes, and does what follows from that.
+    pub(super) fn flush(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.is_touched = false;
+        if conn.lingering.is_some() {
+            return;
+        }
+        let flushed = conn.stream.flush(&mut self.net, &mut self.spares);
+        if conn.stream.ended().is_some() {
+            return self.finish(id);
+        }
+        let (service, sent) = (conn.service, conn.stream.sent());
+        let watch = flushed == Flushed::Blocked && !conn.drain_watched;
+        conn.drain_watched |= watch;
+        match flushed {
+            Flushed::Again => self.queue_again(id),
+            Flushed::Blocked if watch => {
+                let at = self.net.now() + self.services[service].settings.drain;
+                self.add_timer(at, Due::Drain(id.to_u64(), sent));
+            }
+            Flushed::Blocked | Flushed::Empty => {}
+        }
+        self.tell_room(id);
+    }
+
+    /// Tells the plugin how much may be queued, and that it may go on where it had to wait.
+    fn tell_room(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol) else { return };
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        let settings = &self.services[conn.service].settings;
+        let unsent = conn.stream.unsent();
+        life.instance.set_room(protocol, settings.unsent_high.saturating_sub(unsent) as u64);
+        if conn.owes_drained && unsent <= settings.unsent_low && conn.stream.is_open() {
+            conn.owes_drained = false;
+            let drained = life.instance.write_drained(protocol, &mut self.outbox);
+            self.see(|| Seen::WriteDrained { conn: id.to_u64() });
+            self.after(life_id, Some(id.to_u64()), drained);
+        }
+    }
+
+    /// A peer had time to take something of what was queued.
+    pub(super) fn on_drain_due(&mut self, id: ConnId<N::Stream>, before: u64) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let sent = conn.stream.sent();
+        if !conn.stream.is_sending() {
+            conn.drain_watched = false;
+        } else if sent == before {
+            conn.stream.end(End::TimedOut);
+            self.touch(id);
+        } else {
+            let at = self.net.now() + self.services[conn.service].settings.drain;
+            self.add_timer(at, Due::Drain(id.to_u64(), sent));
+        }
+    }
+
+    /// The stream has ended: the protocol hears of it, and the socket is closed when that can't
+    /// destroy what was sent.
+    fn finish(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(end) = conn.stream.ended() else { return };
+        let (code, message) = reason(end);
+        let in_order = matches!(end, End::Done);
+        conn.held = None;
+        if let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol.take())
+            && let Some(life) = self.lives.get_mut(life_id)
+        {
+            let told = life.instance.connection_lost(protocol, code, &message, &mut self.outbox);
+            self.see(|| Seen::ConnectionLost { conn: id.to_u64(), code });
+            self.after(life_id, Some(id.to_u64()), told);
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let (life, place) = (conn.life.take(), conn.place);
+        if in_order && conn.stream.must_linger(&mut self.net) {
+            conn.lingering = Some(LINGER_BYTES);
+            let at = self.net.now() + self.services[conn.service].settings.linger;
+            self.add_timer(at, Due::Linger(id.to_u64()));
+            self.linger(id);
+        } else {
+            self.close(id);
+        }
+        if let Some(life) = life {
+            self.leave_life(life, place);
+        }
+    }
+
+    /// Throws away what the peer still sends, until its end.
+    fn linger(&mut self, id: ConnId<N::Stream>) {
+        for _ in 0..CHUNKS_A_TURN {
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            let left = conn.lingering.unwrap_or(0);
+            match conn.stream.discard(&mut self.net, &mut self.buffer) {
+                Some(0) => return,
+                Some(n) if n < left => conn.lingering = Some(left - n),
+                Some(_) | None => return self.close(id),
+            }
+        }
+        self.queue_again(id);
+    }
+
+    /// Closes the socket.
+    pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.remove(id) else { return };
+        self.services[conn.service].settings.census.leave(peer_ip(&conn.peer));
+        let reset = matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut));
+        let io = conn.stream.into_io(&mut self.spares);
+        if reset { self.net.reset(io) } else { self.net.close(io) }
+    }
+
+    /// The host stops: a connection's time is over.
+    pub(super) fn stop_conn(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.lingering.is_some() {
+            return self.close(id);
+        }
+        conn.stream.end(End::Stopped);
+        self.touch(id);
+    }
+
+    /// The plugin is gone: what is queued is sent, then the connection is closed.
+    pub(super) fn orphan(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        (conn.life, conn.protocol, conn.held) = (None, None, None);
+        conn.stream.lose();
+        self.touch(id);
+    }
+
+    /// Holds a connection's data back until `deferred` has fired, or lets it go.
+    pub(super) fn hold_conn(&mut self, conn: u64, deferred: Option<u64>) {
+        let id = Id::from_u64(conn);
+        let Some(found) = self.conns.get_mut(id) else { return };
+        found.held = deferred;
+        let may_read = found.stream.may_read();
+        self.see(|| match deferred {
+            Some(id) => Seen::Held { conn, id },
+            None => Seen::Released { conn },
+        });
+        // No edge will come for what is there already.
+        if deferred.is_none() && may_read {
+            self.queue_again(id);
+        }
+    }
+
+    /// The connection's transport changed: it is flushed at the end of the turn.
+    pub(super) fn touch(&mut self, id: ConnId<N::Stream>) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !std::mem::replace(&mut conn.is_touched, true)
+        {
+            self.touched.push_back(id);
+        }
+    }
+
+    /// The connection has more to do: in the next turn.
+    pub(super) fn queue_again(&mut self, id: ConnId<N::Stream>) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !std::mem::replace(&mut conn.is_again, true)
+        {
+            self.again.push_back(id);
+        }
+    }
+
+    /// The peer of a connection, for the log.
+    pub(super) fn peer(&self, conn: u64) -> Option<String> {
+        Some(self.conns.get(Id::from_u64(conn))?.peer.to_string())
+    }
+}
+
+fn address(address: &Address) -> plugin::Address {
+    match address {
+        Address::Tcp(address) => plugin::Address::Tcp(address.ip(), address.port()),
+        Address::Unix(name) => plugin::Address::Unix(name.clone()),
+    }
+}
+
+/// The contract's code for an end, and words for a person.
+fn reason(end: &End) -> (&'static str, String) {
+    match end {
+        End::Aborted(why) => ("aborted", (*why).to_owned()),
+        End::Done => ("done", "the connection was closed in order".to_owned()),
+        End::Lost(e) => ("lost", format!("the connection was lost: {e}")),
+        End::Stopped => ("stopped", "the host stopped".to_owned()),
+        End::TimedOut => ("timed-out", "the peer took nothing for too long".to_owned()),
+    }
+}
+
+/// How many chunks one connection may hand over before others get their turn.
+const CHUNKS_A_TURN: usize = 16;
+
+/// How much of what a peer sends after the end is thrown away before it is cut off, in bytes.
+const LINGER_BYTES: usize = 16 << 20;

@@ -1,0 +1,359 @@
+//! The event loop, and the owner of all that it drives: the only part that knows both transports
+//! and plugins.
+//!
+//! [`Reactor::turn`] waits, then hands each thing that has come up to its plugin as an event,
+//! and applies what the plugin asked for. Applying calls no plugin; what must come back to one
+//! comes as an event of its own, in [`Reactor::settle`].
+
+mod apply;
+mod conn;
+mod life;
+mod seen;
+mod service;
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::arena::{Arena, Id};
+use crate::capability::Outcome;
+use crate::capability::files::Answer;
+use crate::net::{Net, Ready};
+use crate::plugin::{LogLevel, Outbox};
+use crate::pool::Pool;
+use crate::timers::Timers;
+use crate::transport::queue::Spares;
+use conn::{Conn, ConnId};
+use life::{Life, Waiter};
+use service::Service;
+
+pub use seen::{Counts, Seen};
+pub use service::{Accepted, ServiceSettings};
+
+/// Owns a network, connections, and the instances of plugins that serve them.
+pub struct Reactor<N: Net, P: Pool<Answer>> {
+    net: N,
+    pool: P,
+    services: Vec<Service>,
+    listeners: Arena<Listener<N::Listener>>,
+    conns: Arena<Conn<N::Stream>>,
+    lives: Arena<Life>,
+    timers: Timers<Due>,
+    /// How many timers there may be before those that nobody wants any more are swept out.
+    timers_to_sweep: usize,
+    /// What the pool works on.
+    tickets: HashMap<u64, Ticket>,
+    next_ticket: u64,
+    ready: Vec<Ready>,
+    done: Vec<(u64, Answer)>,
+    outcomes: Vec<(Waiter, Outcome)>,
+    /// Results to report, in the order they came.
+    fired: VecDeque<(Waiter, Outcome)>,
+    /// Connections with more to do than their share of the last turn, or that may read again.
+    again: VecDeque<ConnId<N::Stream>>,
+    /// Listeners with more to accept.
+    accept_again: VecDeque<Id<Listener<N::Listener>>>,
+    /// Connections whose transport changed since it was last flushed.
+    touched: VecDeque<ConnId<N::Stream>>,
+    /// Connections for other workers.
+    dealt: Vec<Accepted<N::Stream>>,
+    /// Lent to the instance that runs.
+    outbox: Option<Box<Outbox>>,
+    buffer: Box<[u8]>,
+    spares: Spares,
+    started: Instant,
+    stopping: bool,
+    seen: Option<Vec<Seen>>,
+    traps: u64,
+}
+
+/// A socket that accepts for a service.
+struct Listener<L> {
+    socket: L,
+    service: usize,
+    endpoint: u32,
+    /// Connections are handed out to the workers in turn.
+    deals: bool,
+}
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Due {
+    /// A listener that could not accept may try again.
+    Accept(u64),
+    /// A connection should have sent more than this by now.
+    Drain(u64, u64),
+    /// A deferred of a life fires.
+    Fire(Id<Life>, u64),
+    /// A connection has waited long enough for the peer's end.
+    Linger(u64),
+}
+
+/// What the pool works on, and for whom.
+enum Ticket {
+    List(Waiter),
+    Open { service: usize, path: Box<str> },
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// A reactor that serves nothing yet. `seed` is where its plugins' random numbers come from.
+    pub fn new(net: N, pool: P, seed: [u8; 32], log_level: LogLevel) -> Self {
+        Self {
+            started: net.now(),
+            net,
+            pool,
+            services: Vec::new(),
+            listeners: Arena::default(),
+            conns: Arena::default(),
+            lives: Arena::default(),
+            timers: Timers::default(),
+            timers_to_sweep: TIMERS_TO_SWEEP,
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            ready: Vec::new(),
+            done: Vec::new(),
+            outcomes: Vec::new(),
+            fired: VecDeque::new(),
+            again: VecDeque::new(),
+            accept_again: VecDeque::new(),
+            touched: VecDeque::new(),
+            dealt: Vec::new(),
+            outbox: Some(Box::new(Outbox::new(seed, log_level))),
+            buffer: vec![0; READ_BYTES].into(),
+            spares: Spares::default(),
+            stopping: false,
+            seen: None,
+            traps: 0,
+        }
+    }
+
+    /// Accepts connections on `socket` for a service, as its `endpoint`-th. Where it `deals`,
+    /// connections are not served here but put where [`Reactor::take_dealt`] finds them.
+    pub fn listen(
+        &mut self,
+        mut socket: N::Listener,
+        service: usize,
+        endpoint: u32,
+        deals: bool,
+    ) -> io::Result<()> {
+        let id = self.listeners.reserve();
+        if let Err(e) = self.net.watch_listener(&mut socket, listener_token(id)) {
+            self.listeners.release(id);
+            self.net.close_listener(socket);
+            return Err(e);
+        }
+        self.listeners.fill(id, Listener { socket, service, endpoint, deals });
+        Ok(())
+    }
+
+    /// One turn: waits at most `most`, without end for `None`, then handles all that has come up.
+    ///
+    /// An error is the network's own, and leaves the reactor as it was.
+    pub fn turn(&mut self, most: Option<Duration>) -> io::Result<()> {
+        let until = self.next_deadline().map(|at| at.saturating_duration_since(self.net.now()));
+        let timeout = match (until, most) {
+            (Some(until), Some(most)) => Some(until.min(most)),
+            (until, most) => until.or(most),
+        };
+        self.net.poll(timeout, &mut self.ready)?;
+        self.tell_time();
+        self.go_on();
+        self.on_ready();
+        self.on_done();
+        self.on_due();
+        self.settle();
+        Ok(())
+    }
+
+    /// When [`Reactor::turn`] has something to do though no edge comes: maybe now.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let busy = !(self.again.is_empty() && self.accept_again.is_empty() && self.fired.is_empty());
+        if busy { Some(self.net.now()) } else { self.timers.next() }
+    }
+
+    /// Stops accepting once the backlogs are empty, and tells the plugins that want to know.
+    pub fn stop(&mut self) {
+        if mem::replace(&mut self.stopping, true) {
+            return;
+        }
+        self.tell_time();
+        for id in self.listeners.ids().collect::<Vec<_>>() {
+            while self.accept(id) {}
+            if let Some(listener) = self.listeners.remove(id) {
+                self.net.close_listener(listener.socket);
+            }
+        }
+        self.accept_again.clear();
+        for id in self.lives.ids().collect::<Vec<_>>() {
+            self.tell_stopping(id);
+        }
+        self.settle();
+    }
+
+    /// Ends every connection, because the grace is over.
+    pub fn abandon(&mut self) {
+        self.tell_time();
+        for id in self.conns.ids().collect::<Vec<_>>() {
+            self.stop_conn(id);
+        }
+        while !self.touched.is_empty() {
+            self.settle();
+        }
+    }
+
+    /// How many connections there are, with those that are only waiting for the peer's end.
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// The network that it drives.
+    pub fn net(&mut self) -> &mut N {
+        &mut self.net
+    }
+
+    /// Those who do its blocking work.
+    pub fn pool(&mut self) -> &mut P {
+        &mut self.pool
+    }
+
+    /// Writes down what happens from now on, for [`Reactor::take_seen`].
+    pub fn observe(&mut self) {
+        self.seen.get_or_insert_default();
+    }
+
+    /// What has happened since the last call.
+    pub fn take_seen(&mut self) -> Vec<Seen> {
+        self.seen.as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    fn see(&mut self, seen: impl FnOnce() -> Seen) {
+        if let Some(list) = &mut self.seen {
+            list.push(seen());
+        }
+    }
+
+    /// Sets the facts that plugins see during this turn.
+    fn tell_time(&mut self) {
+        let monotonic = self.net.now().saturating_duration_since(self.started);
+        let wall = self.net.wall().duration_since(SystemTime::UNIX_EPOCH);
+        let lent = self.outbox.as_mut().expect("no event runs between turns");
+        lent.monotonic = u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX);
+        lent.wall = wall.unwrap_or_default();
+    }
+
+    /// Goes on with what the last turn left.
+    fn go_on(&mut self) {
+        for _ in 0..self.accept_again.len() {
+            let Some(id) = self.accept_again.pop_front() else { break };
+            self.on_acceptable(id);
+        }
+        for _ in 0..self.again.len() {
+            let Some(id) = self.again.pop_front() else { break };
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.is_again = false;
+                self.touch(id);
+                self.on_readable(id);
+            }
+        }
+    }
+
+    fn on_ready(&mut self) {
+        let mut ready = mem::take(&mut self.ready);
+        for edge in ready.drain(..) {
+            if edge.token & LISTENER == 0 {
+                self.on_edge(Id::from_u64(edge.token), edge);
+            } else {
+                self.on_acceptable(Id::from_u64(edge.token & !LISTENER));
+            }
+        }
+        self.ready = ready;
+    }
+
+    /// Takes what the pool has done.
+    fn on_done(&mut self) {
+        let mut done = mem::take(&mut self.done);
+        self.pool.take_done(&mut done);
+        for (ticket, answer) in done.drain(..) {
+            self.on_answer(ticket, answer);
+        }
+        self.done = done;
+    }
+
+    fn on_due(&mut self) {
+        let now = self.net.now();
+        // What falls due by what this causes waits for the next turn.
+        for _ in 0..self.timers.len() {
+            match self.timers.due(now) {
+                None => return,
+                Some(Due::Accept(listener)) => self.on_acceptable(Id::from_u64(listener)),
+                Some(Due::Drain(conn, sent)) => self.on_drain_due(Id::from_u64(conn), sent),
+                Some(Due::Fire(life, id)) => self.fire((life, id), Outcome::Elapsed),
+                Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
+            }
+        }
+    }
+
+    /// Reports results and flushes transports, until neither is left or the turn's share is
+    /// used up.
+    fn settle(&mut self) {
+        let mut share = FIRED_A_TURN;
+        loop {
+            while share > 0
+                && let Some((waiter, outcome)) = self.fired.pop_front()
+            {
+                share -= 1;
+                self.on_fired(waiter, outcome);
+            }
+            let Some(id) = self.touched.pop_front() else {
+                if share == 0 || self.fired.is_empty() {
+                    return;
+                }
+                continue;
+            };
+            self.flush(id);
+        }
+    }
+
+    fn add_timer(&mut self, at: Instant, due: Due) {
+        self.timers.add(at, due);
+        if self.timers.len() > self.timers_to_sweep {
+            let Self { timers, lives, conns, .. } = self;
+            timers.retain(|due| match due {
+                Due::Accept(_) => true,
+                Due::Drain(conn, _) | Due::Linger(conn) => conns.get(Id::from_u64(*conn)).is_some(),
+                Due::Fire(life, id) => {
+                    lives.get(*life).is_some_and(|life| life.deferreds.contains(*id))
+                }
+            });
+            self.timers_to_sweep = TIMERS_TO_SWEEP.max(2 * self.timers.len());
+        }
+    }
+}
+
+/// The descriptor that is readable when a turn has something to do: for a loop that waits by
+/// itself, and calls [`Reactor::turn`] with a zero duration then and at
+/// [`Reactor::next_deadline`].
+impl<N: Net + AsRawFd, P: Pool<Answer>> AsRawFd for Reactor<N, P> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.net.as_raw_fd()
+    }
+}
+
+fn listener_token<L>(id: Id<Listener<L>>) -> u64 {
+    id.to_u64() | LISTENER
+}
+
+/// Tells a listener's token from a connection's: see [`Id::to_u64`].
+const LISTENER: u64 = 1 << 63;
+
+/// How much is read at once: the size of the one buffer, and of the largest chunk that
+/// `data-received` brings.
+const READ_BYTES: usize = 64 * 1024;
+
+/// How many results a turn reports before sockets get their turn.
+const FIRED_A_TURN: usize = 4096;
+
+/// Below so many timers it is not worth looking for those that nobody wants any more.
+const TIMERS_TO_SWEEP: usize = 1024;

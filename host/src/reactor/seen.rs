@@ -1,0 +1,82 @@
+//! What an observer can learn of a reactor: for tests that check its promises.
+
+use super::Reactor;
+use crate::capability::files::Answer;
+use crate::net::{Address, Net};
+use crate::pool::Pool;
+
+/// Something that happened. Connections and lives are named by the reactor's numbers, deferreds
+/// by their own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "events and effects are the contract's, which says what they are")]
+pub enum Seen {
+    /// By the plugin, or because too much was queued.
+    Aborted { conn: u64 },
+    Asked { life: u64, id: u64 },
+    Built { conn: u64, life: u64, peer: Address },
+    Cancelled { life: u64, id: u64 },
+    ConnectionLost { conn: u64, code: &'static str },
+    DataReceived { conn: u64, data: Vec<u8> },
+    /// With the code of the failure, where it was one.
+    Fired { life: u64, id: u64, failure: Option<&'static str> },
+    Forgotten { life: u64, id: u64 },
+    Held { conn: u64, id: u64 },
+    Lost { conn: u64 },
+    LostWrite { conn: u64 },
+    Paused { conn: u64 },
+    ReadConnectionLost { conn: u64 },
+    /// The plugin made no protocol for it.
+    Refused { conn: u64 },
+    Released { conn: u64 },
+    Resumed { conn: u64 },
+    SentFile { conn: u64, offset: u64, length: u64 },
+    /// The life ended by a fault; nothing of the event that failed happened.
+    Trapped { life: u64 },
+    WriteDrained { conn: u64 },
+    Wrote { conn: u64, data: Vec<u8> },
+}
+
+/// How much of everything a reactor holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Connections, with those that wait for the peer's end.
+    pub connections: usize,
+    /// Deferreds that have not been reported.
+    pub deferreds: usize,
+    /// Connections that wait for a deferred.
+    pub held: usize,
+    /// Instances.
+    pub lives: usize,
+    /// Open listeners.
+    pub listeners: usize,
+    /// Things to go on with in the next turn.
+    pub queued: usize,
+    /// Pieces of work that the pool has.
+    pub tickets: usize,
+    /// Timers that somebody still wants, or that have not been swept out.
+    pub timers: usize,
+    /// Faults since the reactor was made.
+    pub traps: u64,
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Counts everything: O(n).
+    pub fn counts(&self) -> Counts {
+        let lives = self.lives.ids().filter_map(|id| self.lives.get(id));
+        let conns = self.conns.ids().filter_map(|id| self.conns.get(id));
+        Counts {
+            connections: self.conns.len(),
+            deferreds: lives.map(|life| life.deferreds.len()).sum(),
+            held: conns.filter(|conn| conn.held.is_some()).count(),
+            lives: self.lives.len(),
+            listeners: self.listeners.len(),
+            queued: self.again.len()
+                + self.accept_again.len()
+                + self.fired.len()
+                + self.touched.len(),
+            tickets: self.tickets.len(),
+            timers: self.timers.len(),
+            traps: self.traps,
+        }
+    }
+}

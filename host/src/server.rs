@@ -1,0 +1,408 @@
+//! The services of a configuration on their workers.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::level_filters::LevelFilter;
+
+use crate::capability::files::{Answer, Root};
+use crate::census::Census;
+use crate::config::{Config, Instances, PluginSource, Service};
+use crate::net::Net;
+use crate::net::os::{self, OsListener, OsNet};
+use crate::plugin::{
+    Engines, EnginesConfig, Instance, Limits, LogLevel, Metering, Outbox, Plugin, Ticker,
+};
+use crate::pool::Threads;
+use crate::reactor::ServiceSettings;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::listener;
+use crate::worker::{Mailbox, Message, Worker};
+
+/// Services that are being served.
+pub struct Server {
+    endpoints: Vec<(String, Vec<String>)>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    mailboxes: Vec<Mailbox>,
+    grace: Duration,
+    signals: Signals,
+    /// Ticks while the workers run.
+    ticker: Ticker,
+    /// Works while the workers run.
+    pool: Threads<Answer>,
+}
+
+/// Finds all that is wrong with a configuration and its plugins, whose bytes stand in the order of
+/// the services, without binding anything.
+///
+/// # Errors
+/// Names the service and what would be right.
+pub fn check(config: &Config, plugins: &[Vec<u8>]) -> Result<()> {
+    let engines = engines(config)?;
+    let ticker = ticker(&engines)?;
+    load(config, plugins, &engines)?;
+    drop(ticker);
+    Ok(())
+}
+
+impl Server {
+    /// Checks everything, binds every endpoint, and starts to serve.
+    ///
+    /// # Errors
+    /// Names the service and what would be right; then nothing is served.
+    pub fn start(config: Config, plugins: Vec<Vec<u8>>) -> Result<Self> {
+        os::raise_descriptor_limit();
+        let engines = engines(&config)?;
+        let ticker = ticker(&engines)?;
+        let settings = load(&config, &plugins, &engines)?;
+        drop(plugins);
+
+        let workers = config.workers.unwrap_or_else(cores);
+        let plans = plan(&config, settings, workers)?;
+        let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
+        let pool = Threads::new(POOL_THREADS, os::be_nice, || Answer::Lost)
+            .context("can't start the threads for blocking work")?;
+        let endpoints = plans.iter().map(Plan::endpoints).collect();
+        let (workers, mailboxes) = start_workers(plans, &pool, workers)?;
+        let grace = config.grace;
+        Ok(Self { endpoints, workers, mailboxes, grace, signals, ticker, pool })
+    }
+
+    /// Each service with its endpoints, as they were bound.
+    pub fn endpoints(&self) -> Vec<(String, Vec<String>)> {
+        self.endpoints.clone()
+    }
+
+    /// Serves until SIGTERM or SIGINT, and then until the connections are done or the grace is
+    /// over. A second signal ends the grace.
+    ///
+    /// # Errors
+    /// Where a worker failed.
+    pub fn run(mut self) -> Result<()> {
+        let handle = self.signals.handle();
+        let workers = std::mem::take(&mut self.workers);
+        let ended = thread::spawn(move || {
+            let results: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
+            handle.close();
+            results
+        });
+        let mut grace = self.grace;
+        for _signal in self.signals.forever() {
+            tracing::info!("stopping: open connections may go on for {grace:?}");
+            for mailbox in &self.mailboxes {
+                mailbox.send(Message::Stop(grace));
+            }
+            grace = Duration::ZERO;
+        }
+        let results = ended.join().map_err(|_| anyhow!("the workers' ends were not seen"))?;
+        drop((self.ticker, self.pool));
+        for result in results {
+            result.map_err(|_| anyhow!("a worker panicked"))?.context("a worker's network failed")?;
+        }
+        Ok(())
+    }
+}
+
+/// A service, ready to be dealt out to its workers.
+struct Plan {
+    settings: ServiceSettings,
+    /// The sockets of each endpoint, in the order of `workers` or only for the first.
+    sockets: Vec<Vec<OsListener>>,
+    endpoints: Vec<Endpoint>,
+    workers: Vec<usize>,
+}
+
+impl Plan {
+    fn endpoints(&self) -> (String, Vec<String>) {
+        let endpoints = self.endpoints.iter().map(ToString::to_string).collect();
+        (self.settings.name.to_string(), endpoints)
+    }
+
+    /// The sockets of the worker that is the `place`-th of those that serve it.
+    fn sockets_of(&mut self, place: usize) -> Vec<(u32, OsListener)> {
+        let last = self.workers.len() - 1 - place;
+        let numbered = self.sockets.iter_mut().zip(0..);
+        numbered
+            .filter_map(|(sockets, endpoint)| {
+                // Taken from the back, so that a lone socket is the first worker's.
+                (sockets.len() > last).then(|| sockets.pop()).flatten().map(|s| (endpoint, s))
+            })
+            .collect()
+    }
+}
+
+/// Binds every endpoint, and says which workers serve which service.
+fn plan(
+    config: &Config,
+    settings: Vec<ServiceSettings>,
+    workers: usize,
+) -> Result<Vec<Plan>> {
+    let mut first = 0;
+    let mut plans = Vec::new();
+    for (service, settings) in config.services.iter().zip(settings) {
+        let count = service.workers.unwrap_or(workers).min(workers);
+        let serving: Vec<usize> = (0..count).map(|n| (first + n) % workers).collect();
+        first = (first + count) % workers;
+        let mut plan =
+            Plan { settings, sockets: Vec::new(), endpoints: Vec::new(), workers: serving };
+        for endpoint in &service.listen {
+            let bound = listener::bind(endpoint, count)
+                .map_err(|e| anyhow!("service.{}: {}", service.name, not_bound(endpoint, &e)))?;
+            plan.sockets.push(bound.sockets);
+            plan.endpoints.push(bound.endpoint);
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => match endpoint {
+            Endpoint::Tcp { address, .. } => {
+                format!("port {} is in use by another program", address.port())
+            }
+            Endpoint::Unix { .. } => format!("it is in use: {error}"),
+        },
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user is not allowed to".to_owned(),
+        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("can't listen on {endpoint}: {why}")
+}
+
+fn start_workers(
+    mut plans: Vec<Plan>,
+    pool: &Threads<Answer>,
+    count: usize,
+) -> Result<(Vec<JoinHandle<io::Result<()>>>, Vec<Mailbox>)> {
+    let (mut workers, mut mailboxes) = (Vec::new(), Vec::new());
+    for number in 0..count {
+        let net = OsNet::new().context("can't make a reactor")?;
+        let (inbox, messages) = mpsc::channel();
+        mailboxes.push(Mailbox { inbox, waker: net.waker() });
+        let waker = net.waker();
+        let pool = pool.handle(move || waker.wake());
+        let mut worker = Worker::new(net, pool, messages, seed()?, log_level());
+        for (service, plan) in plans.iter_mut().enumerate() {
+            if let Some(place) = plan.workers.iter().position(|worker| *worker == number) {
+                let sockets = plan.sockets_of(place);
+                let (settings, serving) = (plan.settings.clone(), plan.workers.clone());
+                worker
+                    .serve(service, settings, sockets, serving)
+                    .with_context(|| format!("service.{}: can't listen", plan.settings.name))?;
+            }
+        }
+        workers.push(worker);
+    }
+    let threads = workers.into_iter().enumerate().map(|(number, worker)| {
+        let mailboxes = mailboxes.clone();
+        let name = format!("torsade-{number}");
+        let thread = thread::Builder::new().name(name);
+        let run = move || {
+            let mut alarm = Alarm { mailboxes: mailboxes.clone(), off: false };
+            let result = worker.run(mailboxes);
+            alarm.off = result.is_ok();
+            result
+        };
+        thread.spawn(run).context("can't start a worker's thread")
+    });
+    Ok((threads.collect::<Result<_>>()?, mailboxes))
+}
+
+/// Stops all workers when one of them fails: half a server that nobody notices helps nobody.
+struct Alarm {
+    mailboxes: Vec<Mailbox>,
+    off: bool,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !self.off {
+            for mailbox in &self.mailboxes {
+                mailbox.send(Message::Stop(Duration::ZERO));
+            }
+        }
+    }
+}
+
+/// Loads every plugin and lets an instance of it look at its configuration.
+fn load(
+    config: &Config,
+    plugins: &[Vec<u8>],
+    engines: &Engines,
+) -> Result<Vec<ServiceSettings>> {
+    let mut outbox = Some(Box::new(Outbox::new(seed()?, log_level())));
+    let services = config.services.iter().zip(plugins);
+    services
+        .map(|(service, bytes)| {
+            load_service(service, bytes, engines, &mut outbox)
+                .with_context(|| format!("service.{}", service.name))
+        })
+        .collect()
+}
+
+fn load_service(
+    service: &Service,
+    bytes: &[u8],
+    engines: &Engines,
+    outbox: &mut Option<Box<Outbox>>,
+) -> Result<ServiceSettings> {
+    let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
+    let per_connection = service.instances == Instances::PerConnection;
+    let limits = Arc::new(limits(&service.limits));
+    let granted: &[&str] = if service.grants.files.is_some() { &["files"] } else { &[] };
+    let plugin = Plugin::load(engines, bytes, granted, &limits, per_connection)
+        .with_context(|| format!("can't serve the plugin {}", path.display()))?;
+    let config = service.config.to_string();
+    let files = match &service.grants.files {
+        Some(folder) => Some(Root::open(folder).with_context(|| {
+            format!("grants.files: can't read the folder {}", folder.display())
+        })?),
+        None => None,
+    };
+    try_start(&plugin, &limits, &config, outbox)
+        .with_context(|| format!("the plugin {} does not start", path.display()))?;
+    let Service { limits: wanted, name, .. } = service;
+    let connections =
+        if per_connection { wanted.connections.min(wanted.instances) } else { wanted.connections };
+    Ok(ServiceSettings {
+        name: name.as_str().into(),
+        plugin,
+        config: config.into(),
+        per_connection,
+        limits,
+        census: Arc::new(Census::new(connections, wanted.connections_per_peer)),
+        unsent: wanted.unsent,
+        unsent_high: wanted.unsent_high,
+        unsent_low: wanted.unsent_low,
+        drain: wanted.drain,
+        linger: wanted.linger,
+        files,
+        cached_files: wanted.cached_files,
+    })
+}
+
+/// Starts an instance and forgets what it asked for: to hear what it says to its configuration.
+fn try_start(
+    plugin: &Plugin,
+    limits: &Arc<Limits>,
+    config: &str,
+    outbox: &mut Option<Box<Outbox>>,
+) -> Result<()> {
+    let mut instance = Instance::new(plugin, limits, outbox)?;
+    let started = instance.start(config, outbox);
+    if let Some(outbox) = outbox {
+        outbox.forget();
+    }
+    match started? {
+        Ok(_) => Ok(()),
+        Err(refusal) => bail!("it refused its `config`: {refusal}"),
+    }
+}
+
+fn engines(config: &Config) -> Result<Engines> {
+    let services = || config.services.iter();
+    let most = |instances: Instances| {
+        services().filter(move |service| service.instances == instances)
+    };
+    let pooled = most(Instances::PerConnection)
+        .map(|service| service.limits.instances.min(service.limits.connections))
+        .fold(0, usize::saturating_add);
+    let wanted = EnginesConfig {
+        // One more for looking at each service's configuration.
+        pooled_instances: u32::try_from(pooled.saturating_add(1)).unwrap_or(u32::MAX),
+        table_elements: services().map(|s| s.limits.table_elements).max().unwrap_or(0),
+        metering: Metering::Time(os::thread_cpu_time),
+    };
+    let cache = match cache_folder() {
+        Ok(folder) => Some(folder),
+        Err(e) => {
+            tracing::warn!("compiled plugins are not kept: {e:#}");
+            None
+        }
+    };
+    Engines::new(&wanted, cache.as_deref())
+        .map_err(|e| anyhow!("can't make room for {pooled} sandboxes: {e:#}"))
+}
+
+fn ticker(engines: &Engines) -> Result<Ticker> {
+    let ticker = engines.ticker();
+    if ticker.runs() { Ok(ticker) } else { bail!("can't start the thread that measures time") }
+}
+
+/// The folder where compiled plugins are kept. They are native code, so nobody else may write
+/// there.
+fn cache_folder() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")))
+        .context("there is no home folder; set XDG_CACHE_HOME")?;
+    let folder = base.join("torsade");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("can't make {}", folder.display()))?;
+    check_private(&folder)?;
+    Ok(folder)
+}
+
+fn check_private(folder: &Path) -> Result<()> {
+    let found = fs::symlink_metadata(folder)?;
+    let own = rustix::process::geteuid().as_raw();
+    if !found.is_dir() || found.uid() != own || found.permissions().mode() & 0o077 != 0 {
+        let folder = folder.display();
+        bail!("{folder} has to be a folder of this user's that no other can read (mode 0700)");
+    }
+    Ok(())
+}
+
+fn limits(wanted: &crate::config::Limits) -> Limits {
+    Limits {
+        memory: wanted.memory,
+        table_elements: wanted.table_elements,
+        deadline: wanted.deadline,
+        start_deadline: wanted.start_deadline,
+        deferreds: wanted.deferreds,
+        handles: wanted.handles,
+        outbox: wanted.outbox,
+        effects: wanted.effects,
+    }
+}
+
+fn seed() -> Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;
+    Ok(seed)
+}
+
+fn log_level() -> LogLevel {
+    match LevelFilter::current() {
+        LevelFilter::OFF | LevelFilter::ERROR => LogLevel::Error,
+        LevelFilter::WARN => LogLevel::Warn,
+        LevelFilter::INFO => LogLevel::Info,
+        LevelFilter::DEBUG => LogLevel::Debug,
+        _ => LogLevel::Trace,
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads for blocking work. They wait more than they compute.
+const POOL_THREADS: usize = 4;

@@ -1,0 +1,151 @@
+//! What endpoint strings mean, what is wrong with bad ones, and that no string breaks the parser.
+
+use std::path::Path;
+
+use super::{BACKLOG_DEFAULT, Endpoint, UnixName};
+
+fn tcp(address: &str, backlog: u32) -> Endpoint {
+    Endpoint::Tcp { address: address.parse().unwrap(), backlog }
+}
+
+fn unix(path: &str, mode: Option<u32>, backlog: u32) -> Endpoint {
+    Endpoint::Unix { name: UnixName::Path(path.into()), mode, backlog }
+}
+
+#[test]
+fn good_endpoints() {
+    let name = UnixName::Abstract("site".to_owned());
+    let table = [
+        ("tcp:8080", tcp("0.0.0.0:8080", BACKLOG_DEFAULT)),
+        ("tcp:port=8080", tcp("0.0.0.0:8080", BACKLOG_DEFAULT)),
+        ("tcp:0", tcp("0.0.0.0:0", BACKLOG_DEFAULT)),
+        ("tcp:65535:backlog=5", tcp("0.0.0.0:65535", 5)),
+        ("tcp:80:interface=127.0.0.1", tcp("127.0.0.1:80", BACKLOG_DEFAULT)),
+        (r"tcp:80:interface=\:\:1", tcp("[::1]:80", BACKLOG_DEFAULT)),
+        ("tcp:80:interface=[::1]", tcp("[::1]:80", BACKLOG_DEFAULT)),
+        ("tcp:80:interface=[::1]:backlog=7", tcp("[::1]:80", 7)),
+        ("tcp:80:backlog=7:interface=[fe80::1%2]", tcp("[fe80::1%2]:80", 7)),
+        ("tcp6:80", tcp("[::]:80", BACKLOG_DEFAULT)),
+        ("tcp6:80:interface=[::1]", tcp("[::1]:80", BACKLOG_DEFAULT)),
+        ("unix:/run/a.sock", unix("/run/a.sock", None, BACKLOG_DEFAULT)),
+        ("unix:a.sock:mode=660", unix("a.sock", Some(0o660), BACKLOG_DEFAULT)),
+        ("unix:address=a:mode=0600:lockfile=0", unix("a", Some(0o600), BACKLOG_DEFAULT)),
+        (r"unix:a\:b\=c\\d:backlog=9", unix(r"a:b=c\d", None, 9)),
+        ("unix:@site", Endpoint::Unix { name, mode: None, backlog: BACKLOG_DEFAULT }),
+    ];
+    for (text, want) in table {
+        let endpoint: Endpoint = text.parse().unwrap();
+        assert_eq!(endpoint, want, "{text}");
+        assert_eq!(endpoint.to_string().parse(), Ok(want), "{text} shown as {endpoint}");
+    }
+}
+
+#[test]
+fn bad_endpoints() {
+    let table = [
+        ("", "names no kind"),
+        ("8080", "write tcp:8080"),
+        (":8080", "names no kind"),
+        ("tcp", "no port"),
+        ("tcp:", "no port"),
+        ("tcp:80x80", r#"port "80x80" is not a number from 0 to 65535"#),
+        ("tcp:65536", r#"port "65536" is not"#),
+        ("tcp:-1", r#"port "-1" is not"#),
+        ("tcp:+80", r#"port "+80" is not"#),
+        ("tcp:80:", "a piece of it is empty"),
+        ("tcp:80:127.0.0.1", r#""127.0.0.1" is not of the form key=value"#),
+        ("tcp:80:interface=localhost", r#"interface "localhost" is not an IP address, such as"#),
+        ("tcp:80:interface=::1", "an IPv6 address goes in brackets, as interface=[::1]"),
+        ("tcp:80:interface=[::1", "bracket"),
+        ("tcp:80:interface=[127.0.0.1]", "is not an IP address"),
+        ("tcp6:80:interface=127.0.0.1", "is not an IPv6 address, such as ::1"),
+        ("tcp:80:backlog=0", r#"backlog "0" is not a number from 1 to 2147483647"#),
+        ("tcp:80:backlog=5:backlog=6", "backlog is given twice"),
+        ("tcp:80:port=81", "port is given twice"),
+        ("tcp:80:mode=660", r#""mode" is not known here; it takes interface=IP and backlog=N"#),
+        ("tls:443", "tls: is not supported by this version; there are tcp:PORT"),
+        ("udp:53", "udp: is not supported by this version"),
+        ("systemd:domain=INET:index=0", "systemd: is not supported"),
+        ("tpc:80", r#""tpc" is no kind of endpoint; there are tcp:PORT"#),
+        ("unix:", "no path"),
+        ("unix:@", "abstract name is empty"),
+        ("unix:@a:mode=660", "takes no mode"),
+        ("unix:a:mode=888", r#"mode "888" is not an octal number from 0 to 777, such as 660"#),
+        ("unix:a:mode=1777", r#"mode "1777""#),
+        ("unix:a:mode=", r#"mode """#),
+        ("unix:a:lockfile=yes", r#"lockfile "yes" is neither 0 nor 1"#),
+        ("unix:a\0b", "NUL"),
+        ("unix:a\\", "ends in a backslash"),
+    ];
+    for (text, want) in table {
+        let error = text.parse::<Endpoint>().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{text:?}: ")), "{error}");
+        assert!(error.contains(want), "{text}: {error}");
+    }
+    let long = format!("unix:/{}", "x".repeat(107)).parse::<Endpoint>().unwrap_err();
+    assert!(long.to_string().contains("108 bytes long; the system takes at most 107"), "{long}");
+}
+
+#[test]
+fn relative_paths_go_below_a_folder() {
+    let relative: Endpoint = "unix:a.sock".parse().unwrap();
+    let below = relative.clone().below(Path::new("/srv/site")).unwrap();
+    assert_eq!(below, unix("/srv/site/a.sock", None, BACKLOG_DEFAULT));
+    let absolute: Endpoint = "unix:/run/a".parse().unwrap();
+    assert_eq!(absolute.clone().below(Path::new("/srv")).unwrap(), absolute);
+    let error = relative.below(Path::new(&"/x".repeat(60))).unwrap_err().to_string();
+    assert!(error.contains("at most 107"), "{error}");
+}
+
+#[test]
+fn collisions() {
+    let table = [
+        ("tcp:80", "tcp:80", true),
+        ("tcp:80", "tcp:81", false),
+        ("tcp:0", "tcp:0", false),
+        ("tcp:80", "tcp:80:interface=127.0.0.1:backlog=1", true),
+        ("tcp:80:interface=127.0.0.2", "tcp:80:interface=127.0.0.1", false),
+        ("tcp6:80", "tcp:80:interface=127.0.0.1", false),
+        ("unix:a", "unix:a:mode=600", true),
+        ("unix:a", "unix:@a", false),
+    ];
+    for (one, two, want) in table {
+        let (one, two): (Endpoint, Endpoint) = (one.parse().unwrap(), two.parse().unwrap());
+        assert_eq!(one.collides_with(&two), want, "{one} {two}");
+        assert_eq!(two.collides_with(&one), want, "{two} {one}");
+    }
+}
+
+/// All strings up to a length over the characters that mean something.
+#[test]
+fn no_string_breaks_it() {
+    const ALPHABET: [&str; 14] = [
+        "tcp:",
+        "unix:",
+        "interface=",
+        "mode=",
+        "[",
+        "]",
+        ":",
+        "=",
+        "\\",
+        "@",
+        "1",
+        "::",
+        "%",
+        "é",
+    ];
+    let mut strings = vec![String::new()];
+    for _ in 0..4 {
+        let longer: Vec<String> = strings
+            .iter()
+            .flat_map(|start| ALPHABET.iter().map(move |end| format!("{start}{end}")))
+            .collect();
+        for text in &longer {
+            if let Ok(endpoint) = text.parse::<Endpoint>() {
+                assert_eq!(endpoint.to_string().parse(), Ok(endpoint), "{text}");
+            }
+        }
+        strings = longer;
+    }
+}

@@ -1,0 +1,37 @@
+//! Endpoints bound to sockets: one for each worker where the system deals connections out.
+
+use std::io;
+
+use super::endpoint::{Endpoint, UnixName};
+use crate::net::os::OsListener;
+
+/// The sockets of an endpoint.
+pub(crate) struct Bound {
+    /// One for each worker, or one whose worker deals connections out.
+    pub(crate) sockets: Vec<OsListener>,
+    /// What it listens on, with the port that the system picked.
+    pub(crate) endpoint: Endpoint,
+}
+
+/// Binds `endpoint` for so many workers.
+pub(crate) fn bind(endpoint: &Endpoint, workers: usize) -> io::Result<Bound> {
+    match endpoint {
+        Endpoint::Tcp { address, backlog } => {
+            // Probed alone first: a shared socket would bind beside another process's.
+            let address = OsListener::probe(*address)?;
+            let share = workers > 1;
+            let sockets = (0..workers).map(|_| OsListener::tcp(address, *backlog, share));
+            Ok(Bound {
+                sockets: sockets.collect::<io::Result<_>>()?,
+                endpoint: Endpoint::Tcp { address, backlog: *backlog },
+            })
+        }
+        Endpoint::Unix { name, mode, backlog } => {
+            let socket = match name {
+                UnixName::Path(path) => OsListener::unix(path, *mode, *backlog)?,
+                UnixName::Abstract(name) => OsListener::abstract_unix(name.as_bytes(), *backlog)?,
+            };
+            Ok(Bound { sockets: vec![socket], endpoint: endpoint.clone() })
+        }
+    }
+}

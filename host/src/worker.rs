@@ -1,0 +1,138 @@
+//! A reactor on a thread, with what it says to its peers.
+
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use crate::capability::files::Answer;
+use crate::net::os::{OsListener, OsNet, OsStream};
+use crate::net::{Net, Waker};
+use crate::plugin::LogLevel;
+use crate::pool::ThreadsHandle;
+use crate::reactor::{Accepted, Reactor, ServiceSettings};
+
+/// Serves on its own thread, until it is told to stop.
+pub(crate) struct Worker {
+    reactor: Reactor<OsNet, ThreadsHandle<Answer>>,
+    inbox: Receiver<Message>,
+    /// Of all workers, by number.
+    workers: Vec<Mailbox>,
+    services: Vec<Served>,
+    /// When connections that are still open will be closed.
+    until: Option<Instant>,
+}
+
+/// A service that the worker serves.
+struct Served {
+    /// Its place in the configuration.
+    number: usize,
+    /// The workers that serve it, and which of them gets the next connection that is dealt.
+    workers: Vec<usize>,
+    next: usize,
+}
+
+/// What a worker can be told.
+pub(crate) enum Message {
+    /// Serve a connection of the service with this place in the configuration.
+    Accepted(usize, Accepted<OsStream>),
+    /// Stop accepting, and close what is open after this time.
+    Stop(Duration),
+}
+
+/// The way to a worker.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    pub(crate) inbox: Sender<Message>,
+    pub(crate) waker: Waker,
+}
+
+impl Mailbox {
+    /// Tells the worker; a worker that is gone needs no telling.
+    pub(crate) fn send(&self, message: Message) {
+        if self.inbox.send(message).is_ok() {
+            self.waker.wake();
+        }
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(
+        net: OsNet,
+        pool: ThreadsHandle<Answer>,
+        inbox: Receiver<Message>,
+        seed: [u8; 32],
+        log_level: LogLevel,
+    ) -> Self {
+        let reactor = Reactor::new(net, pool, seed, log_level);
+        Self { reactor, inbox, workers: Vec::new(), services: Vec::new(), until: None }
+    }
+
+    /// Serves the service with this place in the configuration, together with `workers`.
+    pub(crate) fn serve(
+        &mut self,
+        number: usize,
+        settings: ServiceSettings,
+        sockets: Vec<(u32, OsListener)>,
+        workers: Vec<usize>,
+    ) -> std::io::Result<()> {
+        let service = self.reactor.serve(settings);
+        for (endpoint, socket) in sockets {
+            // The kernel deals out what comes by TCP; the rest comes to one worker alone.
+            let deals = workers.len() > 1 && !socket.is_shared();
+            self.reactor.listen(socket, service, endpoint, deals)?;
+        }
+        self.services.push(Served { number, workers, next: 0 });
+        Ok(())
+    }
+
+    /// Runs until it was told to stop and has.
+    pub(crate) fn run(mut self, workers: Vec<Mailbox>) -> std::io::Result<()> {
+        self.workers = workers;
+        loop {
+            let left = self.until.map(|at| at.saturating_duration_since(Instant::now()));
+            self.reactor.turn(left)?;
+            self.deal();
+            while let Ok(message) = self.inbox.try_recv() {
+                self.on_message(message);
+            }
+            if let Some(until) = self.until {
+                let over = Instant::now() >= until;
+                if over {
+                    self.reactor.abandon();
+                }
+                if over || self.reactor.connections() == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Accepted(number, mut accepted) => {
+                match self.services.iter().position(|service| service.number == number) {
+                    Some(service) => {
+                        accepted.service = service;
+                        self.reactor.adopt(accepted);
+                    }
+                    None => self.reactor.net().close(accepted.stream),
+                }
+            }
+            Message::Stop(grace) => {
+                let until = Instant::now() + grace;
+                self.until = Some(self.until.map_or(until, |before| before.min(until)));
+                self.reactor.stop();
+                self.deal();
+            }
+        }
+    }
+
+    /// Hands out the connections that this worker accepted for all that serve the service.
+    fn deal(&mut self) {
+        for accepted in self.reactor.take_dealt() {
+            let service = &mut self.services[accepted.service];
+            let worker = service.workers[service.next % service.workers.len()];
+            service.next = service.next.wrapping_add(1);
+            self.workers[worker].send(Message::Accepted(service.number, accepted));
+        }
+    }
+}
