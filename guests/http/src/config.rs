@@ -1,0 +1,178 @@
+//! What an operator can set: the `config` table of a service that runs this plugin.
+
+use serde::Deserialize;
+
+use crate::request::MAX_HEADERS;
+
+/// The `config` table. Every key has a default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The files that stand for their folder, in the order in which they are tried.
+    pub index: Vec<String>,
+    /// Whether a folder without an index file is answered with a list of its entries.
+    pub listing: bool,
+    /// Whether each answer writes a line to the host's log, in the Combined Log Format.
+    pub access_log: bool,
+    /// The `Server` field of every answer; empty for none.
+    pub server: String,
+    /// The longest head of a request, in bytes. What is beyond is answered 431.
+    pub max_head: u32,
+    /// The longest target of a request, in bytes. What is beyond is answered 414.
+    pub max_target: u32,
+    /// The largest number of header fields, at most 128. What is beyond is answered 431.
+    pub max_headers: u32,
+    /// The longest body of a request, in bytes, without its framing. What is beyond is answered
+    /// 413.
+    pub max_body: u64,
+    /// Seconds from the first byte of a request's head to its last. What is slower is answered
+    /// 408.
+    pub head_timeout: u32,
+    /// Seconds from the end of a request's head to the end of its body. What is slower is
+    /// answered 408.
+    pub body_timeout: u32,
+    /// Seconds that a connection may wait for its first or its next request.
+    pub keep_alive_timeout: u32,
+    /// Requests that one connection may send; 0 for any number.
+    pub keep_alive_requests: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            index: vec!["index.html".into()],
+            listing: false,
+            access_log: false,
+            server: "torsade".into(),
+            max_head: 16 * 1024,
+            max_target: 8 * 1024,
+            max_headers: 100,
+            max_body: 1024 * 1024,
+            head_timeout: 10,
+            body_timeout: 30,
+            keep_alive_timeout: 60,
+            keep_alive_requests: 0,
+        }
+    }
+}
+
+impl Config {
+    /// Says what is wrong with values whose types are right.
+    pub fn check(&self) -> Result<(), String> {
+        for name in &self.index {
+            if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
+                return Err(format!("index: `{name}` is not the name of a file in a folder"));
+            }
+        }
+        if self.index.len() > MAX_INDEX_NAMES {
+            return Err(format!("index: at most {MAX_INDEX_NAMES} names can be tried"));
+        }
+        if !self.server.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            return Err("server: only visible ASCII characters and spaces can be sent".into());
+        }
+        if self.max_headers as usize > MAX_HEADERS {
+            return Err(format!("max-headers: at most {MAX_HEADERS}"));
+        }
+        let positive = [
+            ("max-head", self.max_head),
+            ("max-target", self.max_target),
+            ("max-headers", self.max_headers),
+            ("head-timeout", self.head_timeout),
+            ("body-timeout", self.body_timeout),
+            ("keep-alive-timeout", self.keep_alive_timeout),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                return Err(format!("{key}: must be at least 1"));
+            }
+        }
+        let bounded = [("max-head", self.max_head), ("max-target", self.max_target)];
+        for (key, value) in bounded {
+            if value > MAX_HEAD {
+                return Err(format!("{key}: at most {MAX_HEAD}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of the configuration that is about the protocol, and not about files.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            head: self.max_head as usize,
+            target: self.max_target as usize,
+            headers: self.max_headers as usize,
+            body: self.max_body,
+            head_timeout: seconds(self.head_timeout),
+            body_timeout: seconds(self.body_timeout),
+            keep_alive_timeout: seconds(self.keep_alive_timeout),
+            requests: if self.keep_alive_requests == 0 {
+                u32::MAX
+            } else {
+                self.keep_alive_requests
+            },
+        }
+    }
+}
+
+/// What a peer may take of a connection's memory and time. Times are in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The longest head, in bytes.
+    pub head: usize,
+    /// The longest target, in bytes.
+    pub target: usize,
+    /// The largest number of header fields.
+    pub headers: usize,
+    /// The longest body, in bytes, without its framing.
+    pub body: u64,
+    /// From the first byte of a head to its last.
+    pub head_timeout: u64,
+    /// From the end of a head to the end of its body.
+    pub body_timeout: u64,
+    /// Between requests.
+    pub keep_alive_timeout: u64,
+    /// Requests on one connection.
+    pub requests: u32,
+}
+
+fn seconds(count: u32) -> u64 {
+    u64::from(count) * 1_000_000_000
+}
+
+/// How many index files are tried for one request.
+const MAX_INDEX_NAMES: usize = 16;
+
+/// The largest `max-head` and `max-target`: each connection may hold that much.
+const MAX_HEAD: u32 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    fn check(json: &str) -> Result<(), String> {
+        serde_json::from_str::<Config>(json).map_err(|error| error.to_string())?.check()
+    }
+
+    #[test]
+    fn defaults_are_fit_to_serve() {
+        assert_eq!(check("{}"), Ok(()));
+    }
+
+    #[test]
+    fn mistakes_name_their_key() {
+        for (json, key) in [
+            (r#"{"indx": []}"#, "indx"),
+            (r#"{"index": ["../secret"]}"#, "index"),
+            (r#"{"index": [".."]}"#, "index"),
+            (r#"{"listing": "yes"}"#, "string"),
+            (r#"{"server": "a\r\nb"}"#, "server"),
+            (r#"{"max-headers": 1000}"#, "max-headers"),
+            (r#"{"max-head": 0}"#, "max-head"),
+            (r#"{"max-head": 100000000}"#, "max-head"),
+            (r#"{"head-timeout": 0}"#, "head-timeout"),
+        ] {
+            let error = check(json).expect_err(json);
+            assert!(error.contains(key), "{json}: {error}");
+        }
+    }
+}

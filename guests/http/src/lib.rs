@@ -1,0 +1,31 @@
+//! Static files over HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112), as a plugin for Torsade.
+//!
+//! The protocol is a value: bytes and the host's answers in, bytes and questions out. It does no
+//! I/O, reads no clock, and knows nothing of wasm; the component alone joins it to the host.
+//!
+//! [`connection`], [`request`] and [`body`] are HTTP without files, for any server of it.
+//! [`session`] is the server of files that stands on them.
+
+#![forbid(unsafe_code)]
+
+pub mod access_log;
+mod answer;
+pub mod body;
+mod component;
+pub mod conditions;
+pub mod config;
+pub mod connection;
+pub mod conversation;
+pub mod date;
+mod exchange;
+mod fields;
+pub mod file;
+pub mod listing;
+pub mod mime;
+pub mod range;
+pub mod request;
+pub mod response;
+pub mod session;
+pub mod site;
+pub mod status;
+pub mod target;

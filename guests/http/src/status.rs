@@ -1,0 +1,66 @@
+//! Status codes (RFC 9110, section 15) as far as a server of files needs them.
+
+/// The status of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(missing_docs, reason = "the names are the RFC's")]
+pub enum Status {
+    Continue = 100,
+    Ok = 200,
+    PartialContent = 206,
+    MovedPermanently = 301,
+    NotModified = 304,
+    BadRequest = 400,
+    NotFound = 404,
+    MethodNotAllowed = 405,
+    RequestTimeout = 408,
+    LengthRequired = 411,
+    PreconditionFailed = 412,
+    ContentTooLarge = 413,
+    UriTooLong = 414,
+    RangeNotSatisfiable = 416,
+    ExpectationFailed = 417,
+    HeaderFieldsTooLarge = 431,
+    InternalServerError = 500,
+    NotImplemented = 501,
+    ServiceUnavailable = 503,
+    VersionNotSupported = 505,
+}
+
+impl Status {
+    /// The number.
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The status line, with its line end.
+    pub fn line(self) -> &'static str {
+        match self {
+            Self::Continue => "HTTP/1.1 100 Continue\r\n",
+            Self::Ok => "HTTP/1.1 200 OK\r\n",
+            Self::PartialContent => "HTTP/1.1 206 Partial Content\r\n",
+            Self::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
+            Self::NotModified => "HTTP/1.1 304 Not Modified\r\n",
+            Self::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
+            Self::NotFound => "HTTP/1.1 404 Not Found\r\n",
+            Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
+            Self::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",
+            Self::LengthRequired => "HTTP/1.1 411 Length Required\r\n",
+            Self::PreconditionFailed => "HTTP/1.1 412 Precondition Failed\r\n",
+            Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large\r\n",
+            Self::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
+            Self::RangeNotSatisfiable => "HTTP/1.1 416 Range Not Satisfiable\r\n",
+            Self::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
+            Self::HeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            Self::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
+            Self::NotImplemented => "HTTP/1.1 501 Not Implemented\r\n",
+            Self::ServiceUnavailable => "HTTP/1.1 503 Service Unavailable\r\n",
+            Self::VersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported\r\n",
+        }
+    }
+
+    /// The number and its reason: `404 Not Found`.
+    pub fn title(self) -> &'static str {
+        self.line().trim_start_matches("HTTP/1.1 ").trim_end()
+    }
+}

@@ -1,0 +1,18 @@
+//! Time, as the host saw it when it called the plugin. It stands still during an event.
+//!
+//! `std::time`'s own `now` functions panic in a plugin.
+
+use std::time::Duration;
+
+use crate::bindings::torsade::plugin::clock as host;
+use crate::types::Datetime;
+
+/// Time since an arbitrary moment; never goes back.
+pub fn monotonic() -> Duration {
+    Duration::from_nanos(host::monotonic())
+}
+
+/// The time of day. `SystemTime::from` makes of it what other crates take.
+pub fn now() -> Datetime {
+    host::now()
+}

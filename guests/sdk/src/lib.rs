@@ -1,0 +1,116 @@
+//! What a Torsade plugin in Rust is written with.
+//!
+//! A plugin owns a protocol: the host owns the sockets, hands the plugin events, and does what it
+//! asks for. The words are Twisted's. This is a whole plugin, which sends back what it gets:
+//!
+//! ```no_run
+//! use torsade_guest::{NoConfig, Origin, Plugin, Protocol, Transport, Waiting};
+//!
+//! struct Server;
+//!
+//! impl Plugin for Server {
+//!     type Config = NoConfig;
+//!     type Protocol = Echo;
+//!
+//!     fn start(_config: NoConfig) -> Result<Self, String> {
+//!         Ok(Server)
+//!     }
+//!
+//!     fn build_protocol(&mut self, transport: Transport<Echo>, _: Origin) -> Option<Echo> {
+//!         Some(Echo { transport })
+//!     }
+//! }
+//!
+//! struct Echo {
+//!     transport: Transport<Echo>,
+//! }
+//!
+//! impl Protocol for Echo {
+//!     fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
+//!         self.transport.write(data);
+//!         None
+//!     }
+//! }
+//!
+//! torsade_guest::export!(Server);
+//! ```
+//!
+//! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
+//!
+//! A plugin runs on `wasm32-unknown-unknown`, where the standard library has no clock, no
+//! randomness and no files: use [`clock`], [`random`] and [`files`], and [`random::Seeded`] for a
+//! `HashMap` whose keys a peer chooses. A panic is logged and traps, and then nothing that the
+//! running event asked for is done. On every other target the crate compiles, so that a plugin's
+//! own code can be tested there, but a call of the host aborts the process.
+
+#[doc(hidden)]
+pub mod bindings;
+mod callbacks;
+pub mod clock;
+#[doc(hidden)]
+pub mod component;
+mod connection;
+mod deferred;
+pub mod files;
+pub mod log;
+#[doc(hidden)]
+pub mod manifest;
+mod plugin;
+mod protocol;
+pub mod random;
+pub mod timers;
+mod transport;
+mod types;
+
+pub use deferred::{Canceller, Deferred, Waiting};
+pub use plugin::{Config, NoConfig, Plugin};
+pub use protocol::{Origin, Protocol};
+pub use transport::Transport;
+pub use types::{Address, Datetime, Failure, Reason, code};
+
+/// Makes the component of a plugin: `export!(MyPlugin);`, once, where the type is.
+///
+/// It also writes the plugin's manifest, a custom section named `torsade:manifest`, from
+/// `Cargo.toml` and [`Plugin::SHARED_STATE`]. On targets other than wasm it only checks the type.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty) => {
+        const _: () = {
+            type Component = $crate::component::Component<$plugin>;
+            #[cfg(target_family = "wasm")]
+    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+
+            const MANIFEST: &str = if <$plugin as $crate::Plugin>::SHARED_STATE {
+                $crate::manifest!("true")
+            } else {
+                $crate::manifest!("false")
+            };
+            #[cfg_attr(target_family = "wasm", unsafe(link_section = "torsade:manifest"))]
+            #[used]
+            static SECTION: [u8; MANIFEST.len()] = $crate::manifest::bytes(MANIFEST);
+            assert!(
+                $crate::manifest::is_plain(env!("CARGO_PKG_LICENSE")),
+                "the licence in Cargo.toml has a character that JSON would escape"
+            );
+        };
+    };
+}
+
+/// The manifest's JSON, for the package in which it is expanded.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! manifest {
+    ($shared_state:literal) => {
+        ::core::concat!(
+            "{\"name\":\"",
+            ::core::env!("CARGO_PKG_NAME"),
+            "\",\"version\":\"",
+            ::core::env!("CARGO_PKG_VERSION"),
+            "\",\"licence\":\"",
+            ::core::env!("CARGO_PKG_LICENSE"),
+            "\",\"shared-state\":",
+            $shared_state,
+            "}"
+        )
+    };
+}

@@ -1,0 +1,104 @@
+//! Plugins: what makes protocols.
+
+use serde::de::DeserializeOwned;
+
+use crate::deferred::Waiting;
+use crate::protocol::{Origin, Protocol};
+use crate::transport::Transport;
+
+/// What a plugin is: it reads its configuration and makes the protocol of each connection.
+///
+/// Export it with [`export!`](crate::export).
+pub trait Plugin: Sized + 'static {
+    /// Whether connections share state, so that all of them need one instance (a chat room).
+    /// The host then runs the service on one worker, unless its operator chooses otherwise.
+    const SHARED_STATE: bool = false;
+
+    /// The service's `config` table: anything that serde can deserialize, or [`NoConfig`].
+    /// Derive it with `#[serde(deny_unknown_fields)]`, so that misspelt keys are refused.
+    type Config: Config;
+
+    /// What the plugin's connections mean.
+    type Protocol: Protocol;
+
+    /// Called once for each instance, before anything else.
+    ///
+    /// # Errors
+    /// A sentence for the operator, which refuses the configuration: the host prints it and
+    /// does not serve.
+    fn start(config: Self::Config) -> Result<Self, String>;
+
+    /// What must have fired before connections are delivered. Called once, right after `start`.
+    fn ready(&mut self) -> Option<Waiting> {
+        None
+    }
+
+    /// Makes the protocol of a new connection, which may write already; or refuses the
+    /// connection, and then it is closed at once.
+    fn build_protocol(
+        &mut self,
+        transport: Transport<Self::Protocol>,
+        origin: Origin,
+    ) -> Option<Self::Protocol>;
+
+    /// The host, or the service, is stopping. No new connection will come. Connections that are
+    /// still open when the host's `grace` is over are closed.
+    fn stopping(&mut self) {}
+}
+
+/// A plugin's configuration, made from the service's `config` table.
+pub trait Config: Sized {
+    /// Reads the table, given as a JSON object (RFC 8259).
+    ///
+    /// # Errors
+    /// A sentence for the operator that says what is wrong and what would be right.
+    fn parse(json: &str) -> Result<Self, String>;
+}
+
+impl<C: DeserializeOwned> Config for C {
+    fn parse(json: &str) -> Result<Self, String> {
+        serde_json::from_str(json).map_err(|error| {
+            // The operator wrote TOML: a place in the JSON would mislead.
+            let message = error.to_string();
+            let what = message.rsplit_once(" at line ").map_or(&*message, |(what, _)| what);
+            format!("config: {what}")
+        })
+    }
+}
+
+/// The configuration of a plugin that has none. Any key is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoConfig;
+
+impl Config for NoConfig {
+    fn parse(json: &str) -> Result<Self, String> {
+        let inside = json.trim_ascii().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        match inside.map(str::trim_ascii) {
+            Some("") => Ok(NoConfig),
+            _ => Err(format!("config: this plugin takes no configuration, but got {json}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, NoConfig};
+
+    #[test]
+    fn an_empty_table_is_no_config() {
+        assert_eq!(NoConfig::parse("{}"), Ok(NoConfig));
+        assert_eq!(NoConfig::parse(" { } "), Ok(NoConfig));
+    }
+
+    #[test]
+    fn a_key_is_refused_where_there_is_no_config() {
+        let error = NoConfig::parse(r#"{"a":1}"#).unwrap_err();
+        assert_eq!(error, r#"config: this plugin takes no configuration, but got {"a":1}"#);
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_without_a_place_in_json() {
+        let error = <Vec<u8> as Config>::parse("{}").unwrap_err();
+        assert_eq!(error, "config: invalid type: map, expected a sequence");
+    }
+}

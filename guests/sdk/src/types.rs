@@ -1,0 +1,85 @@
+//! Words that every other module uses, as `wit/types.wit` defines them.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use crate::bindings::torsade::plugin::types::{Address, Datetime, Reason};
+
+/// Why an operation did not do what was asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// One of [`code`]'s, or one of a later version.
+    pub code: String,
+    /// What, where and what would be right, for a person.
+    pub message: String,
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl Error for Failure {}
+
+/// The codes of [`Failure`] and [`Reason`]. Treat one that is not here as a failure without a
+/// name, or as [`LOST`](code::LOST).
+pub mod code {
+    /// Of a reason: this side aborted the connection.
+    pub const ABORTED: &str = "aborted";
+    /// The deferred was cancelled before it fired.
+    pub const CANCELLED: &str = "cancelled";
+    /// The transport is closed, or closing.
+    pub const CLOSED: &str = "closed";
+    /// No grant of the service covers it.
+    pub const DENIED: &str = "denied";
+    /// Of a reason: either side closed it in order, and what was queued was sent.
+    pub const DONE: &str = "done";
+    /// The system refused it; the message is the system's.
+    pub const IO: &str = "io";
+    /// A limit of the service is reached; the message names its key.
+    pub const LIMIT: &str = "limit";
+    /// Of a reason: the peer reset it, or the system reported an error.
+    pub const LOST: &str = "lost";
+    /// There is no such file, name or entry.
+    pub const NOT_FOUND: &str = "not-found";
+    /// Of a reason: the host is stopping and its grace is over.
+    pub const STOPPED: &str = "stopped";
+    /// It took longer than it was given.
+    pub const TIMED_OUT: &str = "timed-out";
+    /// This transport, endpoint or host can't do it.
+    pub const UNSUPPORTED: &str = "unsupported";
+    /// The outcome belongs to another interface, or holds another kind of value.
+    pub const WRONG_KIND: &str = "wrong-kind";
+}
+
+/// A moment before 1970 becomes 1970: on wasm a `SystemTime` can't be earlier.
+impl From<Datetime> for SystemTime {
+    fn from(moment: Datetime) -> Self {
+        let seconds = u64::try_from(moment.seconds).unwrap_or(0);
+        let nanoseconds = if moment.seconds < 0 { 0 } else { moment.nanoseconds };
+        UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds)).unwrap_or(UNIX_EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+    use super::{Datetime, Failure};
+
+    #[test]
+    fn moments_become_system_times() {
+        let at = |seconds, nanoseconds| SystemTime::from(Datetime { seconds, nanoseconds });
+        assert_eq!(at(0, 0), UNIX_EPOCH);
+        assert_eq!(at(1, 500_000_000), UNIX_EPOCH + Duration::from_millis(1500));
+        assert_eq!(at(-1, 999_999_999), UNIX_EPOCH);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_a_person() {
+        let failure = Failure { code: "io".into(), message: "x.html: disk error".into() };
+        assert_eq!(failure.to_string(), "x.html: disk error (io)");
+    }
+}
