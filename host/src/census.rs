@@ -32,17 +32,23 @@ impl Census {
         self.connections.load(Ordering::Relaxed) >= self.most
     }
 
-    /// Counts a connection, unless its peer has as many as it may.
+    /// Counts a connection, unless the service or the peer has as many as it may.
     pub(crate) fn enter(&self, peer: Option<IpAddr>) -> bool {
+        // Workers race for the last places, so asking before is not enough.
+        let below = |count| (count < self.most).then_some(count + 1);
+        let (order, counted) = (Ordering::Relaxed, &self.connections);
+        if counted.fetch_update(order, order, below).is_err() {
+            return false;
+        }
         if let (Some(most), Some(peer)) = (self.most_per_peer, peer) {
             let mut shard = self.shard(peer);
             let count = shard.entry(peer).or_default();
             if *count >= most {
+                self.connections.fetch_sub(1, Ordering::Relaxed);
                 return false;
             }
             *count += 1;
         }
-        self.connections.fetch_add(1, Ordering::Relaxed);
         true
     }
 
@@ -82,6 +88,6 @@ mod tests {
         assert!(!census.is_full());
         census.leave(one);
         assert!(census.enter(one) && census.enter(None));
-        assert!(census.is_full());
+        assert!(census.is_full() && !census.enter(None));
     }
 }

@@ -6,27 +6,40 @@ use std::collections::HashMap;
 ///
 /// It ends with its life, so a deferred of a dead instance never fires into the next one. `H` is
 /// what a deferred holds back until it has fired.
-pub(crate) struct Deferreds<H>(HashMap<u64, Option<H>>);
+pub(crate) struct Deferreds<H>(HashMap<u64, Pending<H>>);
+
+/// One that has not been reported.
+pub(crate) struct Pending<H> {
+    /// What it holds back.
+    pub(crate) held: Option<H>,
+    /// Its result, even one that is there already, gives way to a failure.
+    pub(crate) cancelled: bool,
+}
 
 impl<H> Deferreds<H> {
     /// A question was asked.
     pub(crate) fn add(&mut self, id: u64) {
-        self.0.insert(id, None);
+        self.0.insert(id, Pending { held: None, cancelled: false });
     }
 
     /// `id` holds `held` back from now on. `false` where it has been reported already.
     pub(crate) fn hold(&mut self, id: u64, held: H) -> bool {
         let pending = self.0.get_mut(&id);
-        pending.map(|pending| *pending = Some(held)).is_some()
+        pending.map(|pending| pending.held = Some(held)).is_some()
+    }
+
+    /// `id` is given up. `false` where it was before, or has been reported already.
+    pub(crate) fn cancel(&mut self, id: u64) -> bool {
+        let pending = self.0.get_mut(&id);
+        pending.is_some_and(|pending| !std::mem::replace(&mut pending.cancelled, true))
     }
 
     pub(crate) fn contains(&self, id: u64) -> bool {
         self.0.contains_key(&id)
     }
 
-    /// Takes what was asked for as `id`, to report or to forget it: the outer `None` where it
-    /// was before. Inside is what it held back.
-    pub(crate) fn take(&mut self, id: u64) -> Option<Option<H>> {
+    /// Takes what was asked for as `id`, to report or to forget it: `None` where it was before.
+    pub(crate) fn take(&mut self, id: u64) -> Option<Pending<H>> {
         self.0.remove(&id)
     }
 
@@ -51,9 +64,19 @@ mod tests {
         deferreds.add(1);
         deferreds.add(2);
         assert!(deferreds.hold(1, "connection"));
-        assert_eq!(deferreds.take(1), Some(Some("connection")));
-        assert_eq!(deferreds.take(1), None);
+        assert_eq!(deferreds.take(1).map(|pending| pending.held), Some(Some("connection")));
+        assert!(deferreds.take(1).is_none());
         assert!(!deferreds.hold(1, "connection"));
-        assert_eq!((deferreds.take(2), deferreds.len()), (Some(None), 0));
+        assert_eq!(deferreds.take(2).map(|pending| pending.held), Some(None));
+        assert_eq!(deferreds.len(), 0);
+    }
+
+    #[test]
+    fn a_deferred_is_cancelled_once() {
+        let mut deferreds = Deferreds::<()>::default();
+        deferreds.add(1);
+        assert!(deferreds.cancel(1) && !deferreds.cancel(1) && !deferreds.cancel(2));
+        assert!(deferreds.take(1).is_some_and(|pending| pending.cancelled));
+        assert!(!deferreds.cancel(1));
     }
 }

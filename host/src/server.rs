@@ -30,10 +30,12 @@ use crate::transport::endpoint::Endpoint;
 use crate::transport::listener;
 use crate::worker::{Mailbox, Message, Worker};
 
+type WorkerThread = JoinHandle<io::Result<()>>;
+
 /// Services that are being served.
 pub struct Server {
     endpoints: Vec<(String, Vec<String>)>,
-    workers: Vec<JoinHandle<io::Result<()>>>,
+    workers: Vec<WorkerThread>,
     mailboxes: Vec<Mailbox>,
     grace: Duration,
     signals: Signals,
@@ -61,15 +63,14 @@ impl Server {
     ///
     /// # Errors
     /// Names the service and what would be right; then nothing is served.
-    pub fn start(config: Config, plugins: Vec<Vec<u8>>) -> Result<Self> {
+    pub fn start(config: &Config, plugins: &[Vec<u8>]) -> Result<Self> {
         os::raise_descriptor_limit();
-        let engines = engines(&config)?;
+        let engines = engines(config)?;
         let ticker = ticker(&engines)?;
-        let settings = load(&config, &plugins, &engines)?;
-        drop(plugins);
+        let settings = load(config, plugins, &engines)?;
 
         let workers = config.workers.unwrap_or_else(cores);
-        let plans = plan(&config, settings, workers)?;
+        let plans = plan(config, settings, workers)?;
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
         let pool = Threads::new(POOL_THREADS, os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
@@ -108,7 +109,9 @@ impl Server {
         let results = ended.join().map_err(|_| anyhow!("the workers' ends were not seen"))?;
         drop((self.ticker, self.pool));
         for result in results {
-            result.map_err(|_| anyhow!("a worker panicked"))?.context("a worker's network failed")?;
+            result
+                .map_err(|_| anyhow!("a worker panicked"))?
+                .context("a worker's network failed")?;
         }
         Ok(())
     }
@@ -143,11 +146,7 @@ impl Plan {
 }
 
 /// Binds every endpoint, and says which workers serve which service.
-fn plan(
-    config: &Config,
-    settings: Vec<ServiceSettings>,
-    workers: usize,
-) -> Result<Vec<Plan>> {
+fn plan(config: &Config, settings: Vec<ServiceSettings>, workers: usize) -> Result<Vec<Plan>> {
     let mut first = 0;
     let mut plans = Vec::new();
     for (service, settings) in config.services.iter().zip(settings) {
@@ -187,7 +186,7 @@ fn start_workers(
     mut plans: Vec<Plan>,
     pool: &Threads<Answer>,
     count: usize,
-) -> Result<(Vec<JoinHandle<io::Result<()>>>, Vec<Mailbox>)> {
+) -> Result<(Vec<WorkerThread>, Vec<Mailbox>)> {
     let (mut workers, mut mailboxes) = (Vec::new(), Vec::new());
     for number in 0..count {
         let net = OsNet::new().context("can't make a reactor")?;
@@ -239,11 +238,7 @@ impl Drop for Alarm {
 }
 
 /// Loads every plugin and lets an instance of it look at its configuration.
-fn load(
-    config: &Config,
-    plugins: &[Vec<u8>],
-    engines: &Engines,
-) -> Result<Vec<ServiceSettings>> {
+fn load(config: &Config, plugins: &[Vec<u8>], engines: &Engines) -> Result<Vec<ServiceSettings>> {
     let mut outbox = Some(Box::new(Outbox::new(seed()?, log_level())));
     let services = config.services.iter().zip(plugins);
     services
@@ -281,6 +276,7 @@ fn load_service(
     Ok(ServiceSettings {
         name: name.as_str().into(),
         plugin,
+        plugin_name: path.display().to_string().into(),
         config: config.into(),
         per_connection,
         limits,
@@ -315,9 +311,8 @@ fn try_start(
 
 fn engines(config: &Config) -> Result<Engines> {
     let services = || config.services.iter();
-    let most = |instances: Instances| {
-        services().filter(move |service| service.instances == instances)
-    };
+    let most =
+        |instances: Instances| services().filter(move |service| service.instances == instances);
     let pooled = most(Instances::PerConnection)
         .map(|service| service.limits.instances.min(service.limits.connections))
         .fold(0, usize::saturating_add);

@@ -19,6 +19,10 @@ pub(crate) struct Worker {
     services: Vec<Served>,
     /// When connections that are still open will be closed.
     until: Option<Instant>,
+    /// How many workers, this one too, may still deal connections to it.
+    dealing: usize,
+    /// The plugins know that the host stops.
+    told_plugins: bool,
 }
 
 /// A service that the worker serves.
@@ -34,6 +38,8 @@ struct Served {
 pub(crate) enum Message {
     /// Serve a connection of the service with this place in the configuration.
     Accepted(usize, Accepted<OsStream>),
+    /// The sender has stopped accepting, and deals no more connections.
+    DealtLast,
     /// Stop accepting, and close what is open after this time.
     Stop(Duration),
 }
@@ -63,7 +69,15 @@ impl Worker {
         log_level: LogLevel,
     ) -> Self {
         let reactor = Reactor::new(net, pool, seed, log_level);
-        Self { reactor, inbox, workers: Vec::new(), services: Vec::new(), until: None }
+        Self {
+            reactor,
+            inbox,
+            workers: Vec::new(),
+            services: Vec::new(),
+            until: None,
+            dealing: 0,
+            told_plugins: false,
+        }
     }
 
     /// Serves the service with this place in the configuration, together with `workers`.
@@ -86,24 +100,39 @@ impl Worker {
 
     /// Runs until it was told to stop and has.
     pub(crate) fn run(mut self, workers: Vec<Mailbox>) -> std::io::Result<()> {
+        self.dealing = workers.len();
         self.workers = workers;
+        let mut more = false;
         loop {
             let left = self.until.map(|at| at.saturating_duration_since(Instant::now()));
-            self.reactor.turn(left)?;
+            self.reactor.turn(if more { Some(Duration::ZERO) } else { left })?;
             self.deal();
-            while let Ok(message) = self.inbox.try_recv() {
-                self.on_message(message);
+            more = self.read_inbox();
+            if self.until.is_some() && self.dealing == 0 && !self.told_plugins {
+                // What came before the stop is delivered before the plugins hear of it.
+                self.reactor.turn(Some(Duration::ZERO))?;
+                self.reactor.tell_all_stopping();
+                self.told_plugins = true;
             }
             if let Some(until) = self.until {
                 let over = Instant::now() >= until;
                 if over {
                     self.reactor.abandon();
                 }
-                if over || self.reactor.connections() == 0 {
+                if over || self.dealing == 0 && self.reactor.connections() == 0 {
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// Takes a turn's share of messages, and says whether there may be more.
+    fn read_inbox(&mut self) -> bool {
+        for _ in 0..MESSAGES_A_TURN {
+            let Ok(message) = self.inbox.try_recv() else { return false };
+            self.on_message(message);
+        }
+        true
     }
 
     fn on_message(&mut self, message: Message) {
@@ -117,11 +146,17 @@ impl Worker {
                     None => self.reactor.net().close(accepted.stream),
                 }
             }
+            Message::DealtLast => self.dealing -= 1,
             Message::Stop(grace) => {
-                let until = Instant::now() + grace;
-                self.until = Some(self.until.map_or(until, |before| before.min(until)));
-                self.reactor.stop();
-                self.deal();
+                let (until, before) = (Instant::now() + grace, self.until);
+                self.until = Some(before.map_or(until, |before| before.min(until)));
+                if before.is_none() {
+                    self.reactor.stop_accepting();
+                    self.deal();
+                    for worker in &self.workers {
+                        worker.send(Message::DealtLast);
+                    }
+                }
             }
         }
     }
@@ -136,3 +171,6 @@ impl Worker {
         }
     }
 }
+
+/// How many messages a worker takes before its sockets get their turn.
+const MESSAGES_A_TURN: usize = 256;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::{Failure, Outcome};
 use crate::pool::Work;
@@ -199,29 +200,24 @@ impl<W> Files<W> {
             Ok(file) => cached.file = Some(file),
             Err(_) => drop(self.cached.remove(path)),
         }
-        self.make_room(now);
+        self.make_room();
     }
 
-    /// How many files it holds open.
-    pub(crate) fn len(&self) -> usize {
-        self.cached.len()
-    }
-
-    /// Forgets what was not asked for in a while, and beyond the limit what was checked first.
-    fn make_room(&mut self, now: Instant) {
+    /// Forgets an eighth of what was checked first, once there is more than the limit: so seldom
+    /// that looking at all of it costs each answer little.
+    fn make_room(&mut self) {
         if self.cached.len() <= self.most {
             return;
         }
-        let age = |cached: &Cached<W>| {
-            cached.checked.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
-        };
-        self.cached.retain(|_, cached| cached.asking || age(cached) < UNUSED);
-        while self.cached.len() > self.most {
-            let idle = self.cached.iter().filter(|(_, cached)| !cached.asking);
-            let Some((oldest, _)) = idle.max_by_key(|(_, cached)| age(cached)) else { return };
-            let oldest = oldest.clone();
-            self.cached.remove(&oldest);
+        let idle = self.cached.values().filter(|cached| !cached.asking);
+        let mut checked: Vec<_> = idle.map(|cached| cached.checked).collect();
+        if checked.is_empty() {
+            return;
         }
+        let place = (self.most / 8).min(checked.len() - 1);
+        let (_, newest, _) = checked.select_nth_unstable(place);
+        let newest = *newest;
+        self.cached.retain(|_, cached| cached.asking || cached.checked > newest);
     }
 }
 
@@ -265,6 +261,8 @@ fn content(file: &mut File, metadata: &Metadata) -> io::Result<Option<Box<[u8]>>
 /// The system's refusal in the contract's words. It names the plugin's path, never the host's.
 fn refused(path: &str, error: &io::Error) -> Failure {
     let code = match error.kind() {
+        // Links that go round in a circle, and sockets, are there and can't be opened.
+        _ if matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::NXIO)) => "denied",
         ErrorKind::PermissionDenied => "denied",
         ErrorKind::NotFound
         | ErrorKind::NotADirectory
@@ -283,6 +281,3 @@ const LISTED: usize = 10_000;
 
 /// For how long an answer holds: `files.open` of the contract.
 const VALID: Duration = Duration::from_secs(1);
-
-/// A file that nobody asked for in this time is closed when room is needed.
-const UNUSED: Duration = Duration::from_secs(60);

@@ -25,7 +25,7 @@ fn start(file: &Path, output: &Output) -> anyhow::Result<Server> {
     let progress = output.progress();
     let plugins = plugins::load(&config, progress)?;
     let _compiling = progress.step("starting");
-    Server::start(config, plugins)
+    Server::start(&config, &plugins)
 }
 
 /// A line for each endpoint, with the service's name before its first.

@@ -42,7 +42,7 @@ pub struct Limits {
     /// The same from one IP address; more are closed at once. Without the key there is no such
     /// limit, as a proxy in front makes all peers look the same.
     pub connections_per_peer: Option<usize>,
-    /// Instances of the service, over all workers. `10000`
+    /// Instances of a `per-connection` service, over all workers. `10000`
     pub instances: usize,
     /// Bytes that may be queued on one connection; beyond it the connection is aborted. `"1MiB"`
     pub unsent: usize,

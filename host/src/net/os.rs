@@ -113,11 +113,9 @@ impl Net for OsNet {
         }
     }
 
+    // Dropping it does all that is to be done.
     fn close_listener(&mut self, listener: OsListener) {
-        if let Some(path) = &listener.path {
-            // Somebody else may have removed it, or put another there: then there's nothing to do.
-            let _ = fs::remove_file(path);
-        }
+        drop(listener);
     }
 
     fn watch(&mut self, stream: &mut OsStream, token: u64) -> io::Result<()> {
@@ -263,6 +261,16 @@ impl OsListener {
             ListenerSocket::Tcp(socket) => Address::Tcp(socket.local_addr()?),
             ListenerSocket::Unix(socket) => Address::Unix(unix_name(&socket.local_addr()?)),
         })
+    }
+}
+
+/// However it ends, also where another endpoint can't be bound, it leaves no socket behind.
+impl Drop for OsListener {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // Somebody else may have removed it, or put another there: then there's nothing to do.
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

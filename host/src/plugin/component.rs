@@ -76,17 +76,39 @@ impl Plugin {
 
 impl Exports {
     fn find(pre: &InstancePre<Guest>) -> Result<Self, LoadError> {
-        let lacks = |interface: &str| {
-            let message = "which every plugin for streams exports; there is nothing to serve";
-            LoadError(format!("it exports no torsade:plugin/{interface}@0.1.0, {message}"))
+        let needed = |interface: &str, error: wasmtime::Error| {
+            optional(pre, interface, Err::<(), _>(error)).err().unwrap_or_else(|| {
+                let message = "which every plugin for streams exports; there is nothing to serve";
+                LoadError(format!("it exports no {}, {message}", full_name(interface)))
+            })
         };
         Ok(Self {
-            plugin: plugin::GuestIndices::new(pre).map_err(|_| lacks("plugin"))?,
-            protocols: protocols::GuestIndices::new(pre).map_err(|_| lacks("protocols"))?,
-            half_close: half_close::GuestIndices::new(pre).ok(),
-            stopping: stopping::GuestIndices::new(pre).ok(),
+            plugin: plugin::GuestIndices::new(pre).map_err(|e| needed("plugin", e))?,
+            protocols: protocols::GuestIndices::new(pre).map_err(|e| needed("protocols", e))?,
+            half_close: optional(pre, "half-close", half_close::GuestIndices::new(pre))?,
+            stopping: optional(pre, "stopping", stopping::GuestIndices::new(pre))?,
         })
     }
+}
+
+/// What was found of an export that may be missing, but not be of another shape.
+fn optional<T>(
+    pre: &InstancePre<Guest>,
+    interface: &str,
+    found: wasmtime::Result<T>,
+) -> Result<Option<T>, LoadError> {
+    let name = full_name(interface);
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(_) if pre.component().get_export_index(None, &*name).is_none() => Ok(None),
+        Err(e) => {
+            Err(LoadError(format!("its {name} is not what this host calls so: {}", chain(&e))))
+        }
+    }
+}
+
+fn full_name(interface: &str) -> String {
+    format!("torsade:plugin/{interface}@0.1.0")
 }
 
 /// The first eight bytes tell a component from a core module: version and layer.
@@ -112,7 +134,8 @@ fn check_imports(
     let (mut missing, mut unknown) = (Vec::new(), Vec::new());
     let kind = component.component_type();
     for (name, _) in kind.imports(engine) {
-        let interface = name.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next());
+        let interface =
+            name.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next());
         match interface {
             Some(interface) if GROUND.contains(&interface) => {}
             Some(interface) if GRANTS.contains(&interface) => {
@@ -142,8 +165,7 @@ fn chain(error: &wasmtime::Error) -> String {
 }
 
 /// Interfaces that need no grant.
-const GROUND: [&str; 7] =
-    ["clock", "deferreds", "log", "random", "timers", "transports", "types"];
+const GROUND: [&str; 7] = ["clock", "deferreds", "log", "random", "timers", "transports", "types"];
 
 /// Interfaces that need the grant of the same name.
 const GRANTS: [&str; 1] = ["files"];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, EngineWeak, InstanceAllocationStrategy,
+    Cache, CacheConfig, Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy,
     PoolingAllocationConfig, Result,
 };
 
@@ -106,8 +106,11 @@ fn pool(wanted: &EnginesConfig) -> PoolingAllocationConfig {
         .max_memories_per_component(MEMORIES as u32)
         .table_elements(wanted.table_elements)
         .max_memory_size(SLOT)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT);
+    // Without the kernel's word on which pages were touched, clearing would touch all of them.
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
+    }
     pool
 }
 
@@ -175,11 +178,13 @@ impl Drop for Ticker {
 /// The largest memory that a pooled sandbox can have, in bytes, and the address space of its slot.
 pub(super) const SLOT: usize = 16 << 20;
 
-/// Address space behind a slot, so that small overruns need no check, in bytes.
-const SLOT_GUARD: u64 = 64 << 10;
+/// Address space behind a slot, so that small overruns need no check, in bytes. Seventeen pages
+/// and not sixteen: slots that lie an odd number of pages apart don't fight for the same few
+/// entries of the processor's address caches.
+const SLOT_GUARD: u64 = 68 << 10;
 
 /// How much of a slot is cleared by hand when a sandbox ends, instead of by the kernel, in bytes.
-const KEEP_RESIDENT: usize = 32 << 10;
+const KEEP_RESIDENT: usize = 256 << 10;
 
 /// The stack of a plugin, in bytes.
 const WASM_STACK: usize = 512 << 10;

@@ -208,10 +208,7 @@ impl files::Host for Guest {
         Ok(match self.outcomes.take(&of)?.0 {
             Outcome::Entries(entries) => Ok(entries
                 .into_iter()
-                .map(|entry| files::Entry {
-                    name: entry.name,
-                    metadata: metadata(&entry.metadata),
-                })
+                .map(|entry| files::Entry { name: entry.name, metadata: metadata(&entry.metadata) })
                 .collect()),
             other => Err(not_wanted(other, "a listed folder")),
         })

@@ -14,9 +14,7 @@ use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
 use super::engine::Metering;
 use super::limits::Limits;
-use super::outbox::{
-    Address, Guest, Outbox, OutcomeHandle, PendingHandle, TransportHandle,
-};
+use super::outbox::{Address, Guest, Outbox, OutcomeHandle, PendingHandle, TransportHandle};
 use crate::capability::Outcome;
 
 /// One life of a plugin. Every call is an event; what the plugin asked for in it lies in the
@@ -81,7 +79,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// What an event comes to: the deferred that it returned, if any.
-pub type Handled = Result<Option<u64>, Fault>;
+type Handled = Result<Option<u64>, Fault>;
 
 impl Instance {
     /// Makes a sandbox. What the component's own start function does counts as `start`'s work.
@@ -113,8 +111,10 @@ impl Instance {
     ) -> Result<Result<Option<u64>, String>, Fault> {
         let deadline = self.start_deadline;
         self.enter_for(deadline, lent, |exports, store| {
-            let started = exports.plugin.call_start(&mut *store, config)?;
-            started.map(|deferred| give(store, deferred)).transpose_inner()
+            Ok(match exports.plugin.call_start(&mut *store, config)? {
+                Ok(deferred) => Ok(give(store, deferred)?),
+                Err(refusal) => Err(refusal),
+            })
         })
     }
 
@@ -146,8 +146,11 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Handled {
         self.enter(lent, |exports, store| {
-            let deferred =
-                exports.protocols.protocol().call_data_received(&mut *store, protocol.guest, data)?;
+            let deferred = exports.protocols.protocol().call_data_received(
+                &mut *store,
+                protocol.guest,
+                data,
+            )?;
             give(store, deferred)
         })
     }
@@ -183,9 +186,7 @@ impl Instance {
         message: &str,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
-        if let Some(handle) = self.handle(protocol) {
-            handle.open = false;
-        }
+        self.set_closing(protocol);
         let reason = types::Reason { code: code.to_owned(), message: message.to_owned() };
         self.enter(lent, |exports, store| {
             let protocols = exports.protocols.protocol();
@@ -195,12 +196,7 @@ impl Instance {
     }
 
     /// `plugin.fired`.
-    pub fn fired(
-        &mut self,
-        id: u64,
-        outcome: Outcome,
-        lent: &mut Option<Box<Outbox>>,
-    ) -> Handled {
+    pub fn fired(&mut self, id: u64, outcome: Outcome, lent: &mut Option<Box<Outbox>>) -> Handled {
         self.forget_deferred();
         self.enter(lent, |exports, store| {
             store.data_mut().may_hold_another()?;
@@ -228,6 +224,13 @@ impl Instance {
     pub fn set_room(&mut self, protocol: Protocol, room: u64) {
         if let Some(handle) = self.handle(protocol) {
             handle.room = room;
+        }
+    }
+
+    /// The host closes the protocol's connection: the plugin can't any more.
+    pub fn set_closing(&mut self, protocol: Protocol) {
+        if let Some(handle) = self.handle(protocol) {
+            handle.open = false;
         }
     }
 
@@ -280,20 +283,6 @@ impl Exports {
             half_close: half_close.map(|i| i.load(&mut *store, &instance)).transpose()?,
             stopping: stopping.map(|i| i.load(&mut *store, &instance)).transpose()?,
         })
-    }
-}
-
-/// `Ok(Err(_))` stays where it is; only a fault in the value comes out.
-trait TransposeInner<T> {
-    fn transpose_inner(self) -> wasmtime::Result<Result<T, String>>;
-}
-
-impl<T> TransposeInner<T> for Result<wasmtime::Result<T>, String> {
-    fn transpose_inner(self) -> wasmtime::Result<Result<T, String>> {
-        match self {
-            Ok(value) => value.map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
-        }
     }
 }
 

@@ -20,22 +20,59 @@ use crate::capability::files::OpenFile;
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is an item of the contract, which says what it does")]
 pub enum Effect {
-    Abort { conn: u64 },
-    After { id: u64, nanoseconds: u64 },
+    Abort {
+        conn: u64,
+    },
+    After {
+        id: u64,
+        nanoseconds: u64,
+    },
     /// The result is to be a failure, now.
-    Cancel { id: u64 },
+    Cancel {
+        id: u64,
+    },
     /// Nobody can ask for the result any more.
-    Forget { id: u64 },
-    KeepAlive { conn: u64, on: bool },
-    List { id: u64, path: Range<usize> },
-    Lose { conn: u64 },
-    LoseWrite { conn: u64 },
-    NoDelay { conn: u64, on: bool },
-    Open { id: u64, path: Range<usize> },
-    Pause { conn: u64 },
-    Resume { conn: u64 },
-    SendFile { conn: u64, file: Arc<OpenFile>, offset: u64, length: u64 },
-    Write { conn: u64, data: Range<usize> },
+    Forget {
+        id: u64,
+    },
+    KeepAlive {
+        conn: u64,
+        on: bool,
+    },
+    List {
+        id: u64,
+        path: Range<usize>,
+    },
+    Lose {
+        conn: u64,
+    },
+    LoseWrite {
+        conn: u64,
+    },
+    NoDelay {
+        conn: u64,
+        on: bool,
+    },
+    Open {
+        id: u64,
+        path: Range<usize>,
+    },
+    Pause {
+        conn: u64,
+    },
+    Resume {
+        conn: u64,
+    },
+    SendFile {
+        conn: u64,
+        file: Arc<OpenFile>,
+        offset: u64,
+        length: u64,
+    },
+    Write {
+        conn: u64,
+        data: Range<usize>,
+    },
 }
 
 /// What a worker lends to the sandbox that runs: facts to read, and room for what it asks for.
@@ -139,6 +176,7 @@ pub(crate) struct Guest {
 }
 
 /// Behind a `transport`: what the plugin may know of a connection.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
 pub struct TransportHandle {
     pub(super) conn: u64,
     pub(super) open: bool,
@@ -157,12 +195,15 @@ pub enum Address {
 }
 
 /// Behind a `deferred`: its number.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
 pub struct PendingHandle(pub(super) u64);
 
 /// Behind an `outcome`.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
 pub struct OutcomeHandle(pub(super) Outcome);
 
 /// Behind a `file`.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
 pub struct FileHandle(pub(super) Arc<OpenFile>);
 
 impl Guest {
@@ -210,10 +251,8 @@ impl Guest {
 
     /// Traps where the instance holds as many handles as it may.
     pub(super) fn may_hold_another(&mut self) -> wasmtime::Result<()> {
-        let held = self.transports.len()
-            + self.deferreds.len()
-            + self.outcomes.len()
-            + self.files.len();
+        let held =
+            self.transports.len() + self.deferreds.len() + self.outcomes.len() + self.files.len();
         if held >= self.limits.handles {
             self.usage.reached = Some("handles");
             wasmtime::bail!("the plugin holds {held} handles");

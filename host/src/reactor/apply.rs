@@ -30,15 +30,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Effect::After { id, nanoseconds } => self.call_later(life, id, nanoseconds),
             Effect::Cancel { id } => self.cancel(life, id),
             Effect::Forget { id } => self.forget(life, id),
-            Effect::KeepAlive { conn, on } => self.set(life, conn, |net, stream| {
-                net.set_keep_alive(stream, on)
-            }),
+            Effect::KeepAlive { conn, on } => {
+                self.set(life, conn, |net, stream| net.set_keep_alive(stream, on));
+            }
             Effect::List { id, path } => self.ask(life, id, &bytes[path], Self::list),
             Effect::Lose { conn } => self.lose(life, conn),
             Effect::LoseWrite { conn } => self.lose_write(life, conn),
-            Effect::NoDelay { conn, on } => self.set(life, conn, |net, stream| {
-                net.set_no_delay(stream, on)
-            }),
+            Effect::NoDelay { conn, on } => {
+                self.set(life, conn, |net, stream| net.set_no_delay(stream, on));
+            }
             Effect::Open { id, path } => self.ask(life, id, &bytes[path], Self::open),
             Effect::Pause { conn } => self.pause(life, conn, true),
             Effect::Resume { conn } => self.pause(life, conn, false),
@@ -55,24 +55,33 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return;
         };
         conn.stream.write(&mut self.net, data, &mut self.spares);
-        self.seen_write(number, data);
+        conn.room = conn.room.saturating_sub(data.len());
+        conn.owes_drained |= conn.room == 0;
+        self.see(|| Seen::Wrote { conn: number, data: data.to_vec() });
         self.wrote(id);
     }
 
-    fn send_file(&mut self, life: Id<Life>, number: u64, file: &OpenFile, offset: u64, length: u64) {
+    fn send_file(
+        &mut self,
+        life: Id<Life>,
+        number: u64,
+        file: &OpenFile,
+        offset: u64,
+        length: u64,
+    ) {
         // What is small is in memory, and goes out with what is around it.
-        if let Some(content) = &file.content {
-            let range = offset as usize..(offset + length) as usize;
-            if let Some(part) = content.get(range) {
-                return self.write(life, number, part);
-            }
-        }
+        let small = file.content.as_deref();
+        let part = small.and_then(|all| all.get(offset as usize..(offset + length) as usize));
         let id = Id::from_u64(number);
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
             return;
         };
-        conn.stream.send_file(file.file.clone(), offset, length, &mut self.spares);
-        self.see(|| Seen::SentFile { conn: number, offset, length });
+        match part {
+            Some(part) => conn.stream.write(&mut self.net, part, &mut self.spares),
+            None => conn.stream.send_file(file.file.clone(), offset, length, &mut self.spares),
+        }
+        let size = file.metadata.size;
+        self.see(|| Seen::SentFile { conn: number, size, offset, length });
         self.wrote(id);
     }
 
@@ -81,7 +90,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let settings = &self.services[conn.service()].settings;
         let unsent = conn.stream.unsent();
-        conn.owes_drained |= unsent >= settings.unsent_high;
         if unsent > settings.unsent && conn.stream.ended().is_none() {
             let (name, most) = (&*settings.name, settings.unsent);
             let peer = conn.peer();
@@ -185,8 +193,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn cancel(&mut self, life_id: Id<Life>, id: u64) {
-        let life = self.lives.get(life_id);
-        if life.is_some_and(|life| life.deferreds.contains(id)) {
+        let life = self.lives.get_mut(life_id);
+        if life.is_some_and(|life| life.deferreds.cancel(id)) {
             self.see(|| Seen::Cancelled { life: life_id.to_u64(), id });
             self.fire((life_id, id), Outcome::Failed(Failure::cancelled()));
         }
@@ -198,10 +206,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             life.instance.forget_deferred();
             self.see(|| Seen::Forgotten { life: life_id.to_u64(), id });
         }
-    }
-
-    fn seen_write(&mut self, conn: u64, data: &[u8]) {
-        self.see(|| Seen::Wrote { conn, data: data.to_vec() });
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) struct Conn<S> {
     /// The deferred that no data is delivered before.
     pub(super) held: Option<u64>,
     pub(super) paused: bool,
+    /// What `room` tells the plugin: it shrinks with each write, sent or not, until it is told
+    /// anew.
+    pub(super) room: usize,
     /// `room` was 0: the protocol is owed a `write-drained`.
     pub(super) owes_drained: bool,
     pub(super) is_again: bool,
@@ -74,6 +77,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(life_id) = self.life_for_conn(service) else {
             return self.refuse(id, stream, &peer, service);
         };
+        let settings = &self.services[service].settings;
         let life = self.lives.get_mut(life_id).expect("it has just been given");
         let conn = Conn {
             stream: Stream::new(stream),
@@ -82,6 +86,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             protocol: None,
             held: None,
             paused: false,
+            room: settings.unsent_high,
             owes_drained: false,
             is_again: false,
             is_touched: false,
@@ -99,13 +104,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    fn refuse(
-        &mut self,
-        id: ConnId<N::Stream>,
-        stream: N::Stream,
-        peer: &Address,
-        service: usize,
-    ) {
+    fn refuse(&mut self, id: ConnId<N::Stream>, stream: N::Stream, peer: &Address, service: usize) {
         self.conns.release(id);
         self.services[service].settings.census.leave(peer_ip(peer));
         self.net.reset(stream);
@@ -206,6 +205,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.see(|| Seen::ReadConnectionLost { conn: id.to_u64() });
             self.after(life_id, Some(id.to_u64()), told);
         } else if let Some(conn) = self.conns.get_mut(id) {
+            life.instance.set_closing(protocol);
             conn.stream.lose();
         }
         self.touch(id);
@@ -243,7 +243,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(life) = self.lives.get_mut(life_id) else { return };
         let settings = &self.services[conn.service].settings;
         let unsent = conn.stream.unsent();
-        life.instance.set_room(protocol, settings.unsent_high.saturating_sub(unsent) as u64);
+        conn.room = settings.unsent_high.saturating_sub(unsent);
+        life.instance.set_room(protocol, conn.room as u64);
         if conn.owes_drained && unsent <= settings.unsent_low && conn.stream.is_open() {
             conn.owes_drained = false;
             let drained = life.instance.write_drained(protocol, &mut self.outbox);

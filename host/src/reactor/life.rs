@@ -8,7 +8,7 @@ use super::{Reactor, Ticket};
 use crate::arena::Id;
 use crate::capability::files::{Answer, Asked};
 use crate::capability::{Failure, Outcome};
-use crate::deferred::Deferreds;
+use crate::deferred::{Deferreds, Pending};
 use crate::net::Net;
 use crate::plugin::{Fault, Instance, LogLevel, LogLine};
 use crate::pool::{Pool, Work};
@@ -136,7 +136,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Reports a result, unless nobody waits for it any more.
     pub(super) fn on_fired(&mut self, (life_id, id): Waiter, outcome: Outcome) {
         let Some(life) = self.lives.get_mut(life_id) else { return };
-        let Some(held) = life.deferreds.take(id) else { return };
+        let Some(Pending { held, cancelled }) = life.deferreds.take(id) else { return };
+        let outcome = if cancelled { Outcome::Failed(Failure::cancelled()) } else { outcome };
         let failure = match &outcome {
             Outcome::Failed(failure) => Some(failure.code),
             Outcome::Elapsed | Outcome::Entries(_) | Outcome::File(_) => None,
@@ -276,9 +277,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn log_fault(&self, service: usize, peer: &str, fault: &Fault) {
-        let name = &*self.services[service].settings.name;
-        let backtrace = &fault.backtrace;
-        tracing::error!(service = name, peer, "the plugin failed: {fault}\n{backtrace}");
+        let settings = &self.services[service].settings;
+        let (name, plugin, backtrace) = (&*settings.name, &*settings.plugin_name, &fault.backtrace);
+        tracing::error!(service = name, plugin, peer, "the plugin failed: {fault}\n{backtrace}");
     }
 
     /// Writes what the plugin said in its event, whatever became of that.

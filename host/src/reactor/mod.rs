@@ -169,23 +169,41 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// When [`Reactor::turn`] has something to do though no edge comes: maybe now.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let busy = !(self.again.is_empty() && self.accept_again.is_empty() && self.fired.is_empty());
+        let busy =
+            !(self.again.is_empty() && self.accept_again.is_empty() && self.fired.is_empty());
         if busy { Some(self.net.now()) } else { self.timers.next() }
     }
 
     /// Stops accepting once the backlogs are empty, and tells the plugins that want to know.
     pub fn stop(&mut self) {
-        if mem::replace(&mut self.stopping, true) {
-            return;
+        if !self.stopping {
+            self.stop_accepting();
+            self.tell_all_stopping();
         }
+    }
+
+    /// The first half of [`Reactor::stop`]: stops accepting once the backlogs are empty.
+    pub fn stop_accepting(&mut self) {
+        self.stopping = true;
         self.tell_time();
         for id in self.listeners.ids().collect::<Vec<_>>() {
-            while self.accept(id) {}
+            for _ in 0..ACCEPTS_AT_STOP {
+                if !self.accept(id) {
+                    break;
+                }
+            }
             if let Some(listener) = self.listeners.remove(id) {
                 self.net.close_listener(listener.socket);
             }
         }
         self.accept_again.clear();
+        self.settle();
+    }
+
+    /// The second half of [`Reactor::stop`]: tells the plugins that want to know. To be called
+    /// once.
+    pub fn tell_all_stopping(&mut self) {
+        self.tell_time();
         for id in self.lives.ids().collect::<Vec<_>>() {
             self.tell_stopping(id);
         }
@@ -351,6 +369,10 @@ const LISTENER: u64 = 1 << 63;
 /// How much is read at once: the size of the one buffer, and of the largest chunk that
 /// `data-received` brings.
 const READ_BYTES: usize = 64 * 1024;
+
+/// How many connections of a backlog are still served when the reactor stops: as many as a
+/// backlog holds that nobody raised.
+const ACCEPTS_AT_STOP: usize = 4096;
 
 /// How many results a turn reports before sockets get their turn.
 const FIRED_A_TURN: usize = 4096;

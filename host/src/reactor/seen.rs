@@ -11,29 +11,84 @@ use crate::pool::Pool;
 #[expect(missing_docs, reason = "events and effects are the contract's, which says what they are")]
 pub enum Seen {
     /// By the plugin, or because too much was queued.
-    Aborted { conn: u64 },
-    Asked { life: u64, id: u64 },
-    Built { conn: u64, life: u64, peer: Address },
-    Cancelled { life: u64, id: u64 },
-    ConnectionLost { conn: u64, code: &'static str },
-    DataReceived { conn: u64, data: Vec<u8> },
+    Aborted {
+        conn: u64,
+    },
+    Asked {
+        life: u64,
+        id: u64,
+    },
+    Built {
+        conn: u64,
+        life: u64,
+        peer: Address,
+    },
+    Cancelled {
+        life: u64,
+        id: u64,
+    },
+    ConnectionLost {
+        conn: u64,
+        code: &'static str,
+    },
+    DataReceived {
+        conn: u64,
+        data: Vec<u8>,
+    },
     /// With the code of the failure, where it was one.
-    Fired { life: u64, id: u64, failure: Option<&'static str> },
-    Forgotten { life: u64, id: u64 },
-    Held { conn: u64, id: u64 },
-    Lost { conn: u64 },
-    LostWrite { conn: u64 },
-    Paused { conn: u64 },
-    ReadConnectionLost { conn: u64 },
+    Fired {
+        life: u64,
+        id: u64,
+        failure: Option<&'static str>,
+    },
+    Forgotten {
+        life: u64,
+        id: u64,
+    },
+    Held {
+        conn: u64,
+        id: u64,
+    },
+    Lost {
+        conn: u64,
+    },
+    LostWrite {
+        conn: u64,
+    },
+    Paused {
+        conn: u64,
+    },
+    ReadConnectionLost {
+        conn: u64,
+    },
     /// The plugin made no protocol for it.
-    Refused { conn: u64 },
-    Released { conn: u64 },
-    Resumed { conn: u64 },
-    SentFile { conn: u64, offset: u64, length: u64 },
+    Refused {
+        conn: u64,
+    },
+    Released {
+        conn: u64,
+    },
+    Resumed {
+        conn: u64,
+    },
+    /// A part of a file of `size` bytes.
+    SentFile {
+        conn: u64,
+        size: u64,
+        offset: u64,
+        length: u64,
+    },
     /// The life ended by a fault; nothing of the event that failed happened.
-    Trapped { life: u64 },
-    WriteDrained { conn: u64 },
-    Wrote { conn: u64, data: Vec<u8> },
+    Trapped {
+        life: u64,
+    },
+    WriteDrained {
+        conn: u64,
+    },
+    Wrote {
+        conn: u64,
+        data: Vec<u8>,
+    },
 }
 
 /// How much of everything a reactor holds.

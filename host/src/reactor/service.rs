@@ -21,6 +21,8 @@ pub struct ServiceSettings {
     pub name: Arc<str>,
     /// Its plugin.
     pub plugin: Plugin,
+    /// The plugin's file or folder, for the log.
+    pub plugin_name: Arc<str>,
     /// The plugin's configuration, as JSON.
     pub config: Arc<str>,
     /// Whether each connection has its own instance.
@@ -116,7 +118,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match self.net.accept(&mut listener.socket) {
             Ok((stream, peer)) => {
                 let accepted = Accepted { stream, peer, service, endpoint };
-                if deals { self.dealt.push(accepted) } else { self.connect(accepted) }
+                if deals {
+                    self.dealt.push(accepted);
+                } else {
+                    self.connect(accepted);
+                }
                 true
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => false,

@@ -65,10 +65,6 @@ impl Queue {
         self.items.push_back(Item::End);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
     /// How many bytes it holds in memory.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
@@ -161,6 +157,7 @@ fn send_part<N: Net>(
 
 /// Empty queues that wait for a connection with something to send.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "a connection owns a pointer, so that an idle one is small")]
 pub(crate) struct Spares(Vec<Box<Queue>>);
 
 impl Spares {
