@@ -40,15 +40,18 @@ impl Session {
         let out = &mut site.out;
         response::start(out, status, &site.stamp, persistence);
         match answer {
-            Answer::NotModified => out.extend_from_slice(known.validator_fields()),
+            Answer::NotModified => {
+                out.extend_from_slice(known.validator_fields());
+                out.extend_from_slice(b"\r\n");
+            }
             Answer::Part(offset, length) => {
                 out.extend_from_slice(known.shared_fields());
                 response::content_range(out, Some((offset, length)), size);
                 response::number(out, "Content-Length", length);
+                out.extend_from_slice(b"\r\n");
             }
             _ => out.extend_from_slice(known.all_fields()),
         }
-        out.extend_from_slice(b"\r\n");
         let length = if is_head(head) { 0 } else { length };
         let step = self.finish(site, Some(head), status, length);
         // What follows `Send` is `Resume`, which closes if the connection is to end.

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::conversation::{Conversation, Peer, Question, Unsent};
 use crate::file::{Kind, Metadata};
 use crate::listing;
+use crate::places::Places;
 use crate::session::Failure;
 use crate::site::Site;
 
@@ -19,15 +20,17 @@ struct Server {
     shared: Rc<RefCell<Shared>>,
 }
 
+/// What the connections of an instance share.
 struct Shared {
     site: Site<File>,
     /// When the second of the day will be another, by the monotonic clock.
     next_second: u64,
     second: i64,
-    /// The open connections, each in a place of its own, so that all can be told of the end.
-    connections: Vec<Option<Rc<RefCell<Connection>>>>,
-    /// The places that are free.
-    free: Vec<usize>,
+    connections: Places<Peered>,
+    /// Fires when the deadline of a connection may have passed, and when that is, in nanoseconds.
+    /// It is not moved when the deadline moves to a later time, so that most requests and most
+    /// connections need no timer.
+    alarm: Option<(u64, Waiting)>,
 }
 
 impl Plugin for Server {
@@ -36,29 +39,34 @@ impl Plugin for Server {
 
     fn start(config: Config) -> Result<Self, String> {
         let site = Site::new(config)?;
-        let (connections, free) = (Vec::new(), Vec::new());
-        let shared = Shared { site, next_second: 0, second: 0, connections, free };
+        let connections = Places::default();
+        let shared = Shared { site, next_second: 0, second: 0, connections, alarm: None };
         Ok(Self { shared: Rc::new(RefCell::new(shared)) })
     }
 
-    fn build_protocol(&mut self, transport: Transport<Serving>, _: Origin) -> Option<Serving> {
+    fn build_protocol(&mut self, transport: Peered, _: Origin) -> Option<Serving> {
         let mut shared = self.shared.borrow_mut();
         let now = shared.look_at_clock();
         let conversation = Conversation::new(&shared.site);
-        let mut connection =
-            Connection { transport, conversation, timer: None, due: 0, question: None };
-        connection.watch(now);
-        let connection = Rc::new(RefCell::new(connection));
-        let place = shared.add(Rc::clone(&connection));
-        Some(Serving { connection, place, shared: Rc::clone(&self.shared) })
+        let place = shared.connections.add(transport.clone());
+        watch(&self.shared, &mut shared, place, conversation.deadline(), now);
+        Some(Serving {
+            transport,
+            conversation,
+            question: None,
+            place,
+            shared: Rc::clone(&self.shared),
+        })
     }
 
     fn stopping(&mut self) {
-        let shared = &mut *self.shared.borrow_mut();
-        shared.site.stop();
-        for connection in shared.connections.iter().flatten() {
-            let Connection { transport, conversation, .. } = &mut *connection.borrow_mut();
-            conversation.stopping(transport);
+        let connections = {
+            let mut shared = self.shared.borrow_mut();
+            shared.site.stop();
+            shared.connections.all()
+        };
+        for transport in connections {
+            transport.with_protocol(|serving| serving.conversation.stopping(&serving.transport));
         }
     }
 }
@@ -75,40 +83,80 @@ impl Shared {
         self.site.set_time(now, self.second);
         now
     }
+}
 
-    fn add(&mut self, connection: Rc<RefCell<Connection>>) -> usize {
-        match self.free.pop() {
-            Some(place) => {
-                self.connections[place] = Some(connection);
-                place
-            }
-            None => {
-                self.connections.push(Some(connection));
-                self.connections.len() - 1
-            }
-        }
+/// Sees to it that the alarm fires no later than a connection's deadline. `shared` is what `all`
+/// holds.
+fn watch(
+    all: &Rc<RefCell<Shared>>,
+    shared: &mut Shared,
+    place: usize,
+    deadline: Option<u64>,
+    now: u64,
+) {
+    let Some(deadline) = deadline else { return };
+    shared.connections.watch(place, deadline);
+    match shared.alarm {
+        Some((due, _)) if due <= deadline => {}
+        Some(_) => set_alarm(all, shared, deadline, now),
+        // It has fired, or the host took no more deferreds.
+        None => set_first_alarm(all, shared, now),
     }
 }
 
-/// One connection's protocol.
-struct Serving {
-    connection: Rc<RefCell<Connection>>,
-    shared: Rc<RefCell<Shared>>,
-    /// The connection's place among all.
-    place: usize,
+/// Sets the alarm for the first connection that will be due, if any.
+fn set_first_alarm(all: &Rc<RefCell<Shared>>, shared: &mut Shared, now: u64) {
+    if let Some(due) = shared.connections.first_due() {
+        set_alarm(all, shared, due, now);
+    }
 }
 
-struct Connection {
-    transport: Transport<Serving>,
+fn set_alarm(all: &Rc<RefCell<Shared>>, shared: &mut Shared, due: u64, now: u64) {
+    let delay = Duration::from_nanos(due.saturating_sub(now).max(ALARM_GAP));
+    let all = Rc::clone(all);
+    // Without a timer this one is tried again with the next event.
+    shared.alarm = timers::after(delay).ok().map(|timer| {
+        let waiting = timer.call(move |_| {
+            look_at_due(&all);
+            None
+        });
+        (due, waiting)
+    });
+}
+
+/// Tells the connections that are due what time it is.
+fn look_at_due(all: &Rc<RefCell<Shared>>) {
+    let connections = {
+        let shared = &mut *all.borrow_mut();
+        shared.alarm = None;
+        let now = shared.look_at_clock();
+        shared.site.expire();
+        let connections = shared.connections.take_due(now);
+        set_first_alarm(all, shared, now);
+        connections
+    };
+    for transport in connections {
+        transport.with_protocol(Serving::due);
+    }
+}
+
+/// The least time between two looks at all connections, in nanoseconds: so much may a timeout
+/// be late, so that looking costs little however many there are.
+const ALARM_GAP: u64 = 100_000_000;
+
+/// The transport of a connection whose protocol this is.
+type Peered = Transport<Serving>;
+
+/// One connection's protocol. Each idle connection costs the memory of one.
+struct Serving {
+    transport: Peered,
     conversation: Conversation,
-    /// Fires when the conversation's deadline may have passed. It is not moved when the
-    /// deadline moves to a later time, so that most requests need no timer.
-    timer: Option<Waiting>,
-    /// When the timer fires, in nanoseconds.
-    due: u64,
     /// What the host is being asked while the connection is paused. Else the question itself
-    /// holds the connection.
-    question: Option<Waiting>,
+    /// holds the connection. Boxed, since there is hardly ever one.
+    question: Option<Box<Waiting>>,
+    /// The connection's place among all.
+    place: usize,
+    shared: Rc<RefCell<Shared>>,
 }
 
 impl Protocol for Serving {
@@ -117,20 +165,19 @@ impl Protocol for Serving {
     }
 
     fn write_drained(&mut self) {
-        let waiting = self.event(Conversation::drained);
-        if waiting.is_some() {
-            self.connection.borrow_mut().question = waiting;
+        if let Some(waiting) = self.event(Conversation::drained) {
+            self.question = Some(Box::new(waiting));
         }
     }
 
-    fn read_connection_lost(&mut self, _: &Transport<Self>) {
-        let Connection { transport, conversation, .. } = &mut *self.connection.borrow_mut();
-        conversation.ended(transport);
+    fn read_connection_lost(&mut self, _: &Peered) {
+        self.conversation.ended(&self.transport);
     }
 }
 
 impl Serving {
     fn opened(&mut self, answer: Result<File, torsade_guest::Failure>) -> Option<Waiting> {
+        self.question = None;
         let answer = answer.map_err(|failure| reason(&failure)).map(|file| {
             let metadata = file.metadata();
             (file, known(metadata))
@@ -139,16 +186,17 @@ impl Serving {
     }
 
     fn listed(&mut self, answer: Result<Vec<Entry>, torsade_guest::Failure>) -> Option<Waiting> {
+        self.question = None;
         let entry = |Entry { name, metadata }| listing::Entry { name, metadata: known(metadata) };
         let answer = answer.map_err(|failure| reason(&failure));
         let answer = answer.map(|entries| entries.into_iter().map(entry).collect());
         self.event(|conversation, site, peer| conversation.listed(site, peer, answer))
     }
 
-    fn timer_fired(&mut self) {
-        self.connection.borrow_mut().timer = None;
-        self.event(|conversation, site, peer| {
-            site.expire();
+    /// The deadline may have passed.
+    fn due(&mut self) {
+        // With a deadline nothing is asked, so nothing comes to wait for.
+        let _ = self.event(|conversation, site, peer| {
             if conversation.deadline().is_some_and(|deadline| deadline <= site.now()) {
                 conversation.timed_out(site, peer);
             }
@@ -159,67 +207,51 @@ impl Serving {
     /// Runs an event of the conversation, and asks the host what it wants to know.
     fn event(
         &mut self,
-        event: impl FnOnce(&mut Conversation, &mut Site<File>, &Transport<Self>) -> Option<Question>,
+        event: impl FnOnce(&mut Conversation, &mut Site<File>, &Peered) -> Option<Question>,
     ) -> Option<Waiting> {
         let shared = &mut *self.shared.borrow_mut();
         let now = shared.look_at_clock();
-        let connection = &mut *self.connection.borrow_mut();
-        let question = event(&mut connection.conversation, &mut shared.site, &connection.transport);
-        let waiting = question.and_then(|question| connection.ask(&mut shared.site, question));
-        connection.watch(now);
-        if connection.conversation.is_paused() {
+        let Self { transport, conversation, .. } = self;
+        let question = event(conversation, &mut shared.site, transport);
+        let asked = |question| ask(&mut shared.site, transport, conversation, question);
+        let waiting = question.and_then(asked);
+        watch(&self.shared, shared, self.place, conversation.deadline(), now);
+        if conversation.is_paused() && waiting.is_some() {
             // The pause holds the connection already, and ends once all is answered.
-            connection.question = waiting;
+            self.question = waiting.map(Box::new);
             return None;
         }
         waiting
     }
 }
 
-impl Connection {
-    /// Asks the host. Where it takes no more questions, the request is told so, and the next
-    /// one may have another.
-    fn ask(&mut self, site: &mut Site<File>, mut question: Question) -> Option<Waiting> {
-        let Self { transport, conversation, .. } = self;
-        loop {
-            let path = conversation.path();
-            let next = match question {
-                Question::List => match files::list(path) {
-                    Ok(list) => return Some(list.call_on(transport, Serving::listed)),
-                    Err(failure) => conversation.listed(site, transport, Err(reason(&failure))),
-                },
-                Question::Open => match files::open(path) {
-                    Ok(file) => return Some(file.call_on(transport, Serving::opened)),
-                    Err(failure) => conversation.opened(site, transport, Err(reason(&failure))),
-                },
-            };
-            question = next?;
-        }
-    }
-
-    /// Sees to it that a timer fires no later than the conversation's deadline.
-    fn watch(&mut self, now: u64) {
-        let Some(deadline) = self.conversation.deadline() else { return };
-        if self.timer.is_some() && self.due <= deadline {
-            return;
-        }
-        // Without a timer this one is tried again with the next event.
-        let delay = Duration::from_nanos(deadline.saturating_sub(now));
-        self.timer = timers::after(delay).ok().map(|timer| {
-            timer.call_on(&self.transport, |serving: &mut Serving, _| {
-                serving.timer_fired();
-                None
-            })
-        });
-        self.due = deadline;
+/// Asks the host. Where it takes no more questions, the request is told so, and the next one
+/// may have another.
+fn ask(
+    site: &mut Site<File>,
+    transport: &Peered,
+    conversation: &mut Conversation,
+    mut question: Question,
+) -> Option<Waiting> {
+    loop {
+        let path = conversation.path();
+        let next = match question {
+            Question::List => match files::list(path) {
+                Ok(list) => return Some(list.call_on(transport, Serving::listed)),
+                Err(failure) => conversation.listed(site, transport, Err(reason(&failure))),
+            },
+            Question::Open => match files::open(path) {
+                Ok(file) => return Some(file.call_on(transport, Serving::opened)),
+                Err(failure) => conversation.opened(site, transport, Err(reason(&failure))),
+            },
+        };
+        question = next?;
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let mut shared = self.shared.borrow_mut();
-        shared.connections[self.place] = None;
-        shared.free.push(self.place);
+        self.shared.borrow_mut().connections.remove(self.place);
     }
 }
 

@@ -40,7 +40,8 @@ pub struct Known<F> {
     /// The handle and when it was opened; none once it is too old to be used.
     open: Option<(Rc<F>, u64)>,
     /// The fields in the order `Last-Modified`, `ETag`, `Accept-Ranges`, `Content-Type`,
-    /// `Content-Length`, so that each kind of answer needs a part from the start.
+    /// `Content-Length`, so that each kind of answer needs a part from the start; and the empty
+    /// line behind them.
     fields: Box<[u8]>,
     tag: Range<u32>,
     /// Where the validators end in `fields`.
@@ -67,7 +68,7 @@ impl<F> Known<F> {
         fields.push_str(&mime::of(path));
         fields.push_str("\r\n");
         let shared = length(&fields);
-        let _ = write!(fields, "Content-Length: {size}\r\n");
+        let _ = write!(fields, "Content-Length: {size}\r\n\r\n");
         let (path, fields) = (path.into(), fields.into_bytes().into());
         Self { path, metadata, open: Some((Rc::new(file), now)), fields, tag, validators, shared }
     }
@@ -88,7 +89,7 @@ impl<F> Known<F> {
         Validators { tag, modified: self.metadata.seconds }
     }
 
-    /// The fields of an answer that sends the whole file.
+    /// The fields of an answer that sends the whole file, and the empty line behind them.
     pub fn all_fields(&self) -> &[u8] {
         &self.fields
     }
@@ -107,20 +108,21 @@ impl<F> Known<F> {
 /// The files asked for last, by path. `F` is a handle to an open file.
 #[derive(Debug)]
 pub struct Files<F> {
-    /// A path has one place, and whoever needs the place takes it.
-    places: Vec<Option<Known<F>>>,
+    /// A path has one place, and whoever needs the place takes it. A site of few files needs
+    /// little memory for the places that are empty.
+    places: Box<[Option<Box<Known<F>>>; PLACES]>,
 }
 
 impl<F> Default for Files<F> {
     fn default() -> Self {
-        Self { places: (0..PLACES).map(|_| None).collect() }
+        Self { places: Box::new([const { None }; PLACES]) }
     }
 }
 
 impl<F> Files<F> {
     /// The file of this path, if it was opened so recently that it need not be asked for again.
     pub fn fresh(&self, path: &str, now: u64) -> Option<&Known<F>> {
-        let known = self.places[place(path)].as_ref()?;
+        let known = self.places[place(path)].as_deref()?;
         let is_fresh = known.open.as_ref().is_some_and(|&(_, since)| now < since + FRESH);
         (is_fresh && *known.path == *path).then_some(known)
     }
@@ -128,12 +130,13 @@ impl<F> Files<F> {
     /// Remembers a file that was just opened.
     pub fn remember(&mut self, path: &str, metadata: Metadata, file: F, now: u64) -> &Known<F> {
         let place = &mut self.places[place(path)];
-        let before = place.take();
-        let same = before.filter(|known| *known.path == *path && known.metadata == metadata);
-        place.insert(match same {
-            Some(known) => Known { open: Some((Rc::new(file), now)), ..known },
-            None => Known::new(path, metadata, file, now),
-        })
+        match place.take_if(|known| *known.path == *path && known.metadata == metadata) {
+            Some(mut known) => {
+                known.open = Some((Rc::new(file), now));
+                place.insert(known)
+            }
+            None => place.insert(Box::new(Known::new(path, metadata, file, now))),
+        }
     }
 
     /// Gives up the handles that are too old to be used, so that an idle server keeps no
@@ -156,8 +159,8 @@ fn place(path: &str) -> usize {
 /// How many files are remembered, and so how many may be open at a time.
 const PLACES: usize = 64;
 
-/// For how long a file that was opened is used for other requests, in nanoseconds. The host looks at a
-/// file once a second; this adds a tenth, and saves most requests an event.
+/// For how long a file that was opened is used for other requests, in nanoseconds. The host looks
+/// at a file once a second; this adds a tenth, and saves most requests an event.
 const FRESH: u64 = 100_000_000;
 
 /// What the fields of most files need, in bytes.

@@ -22,6 +22,7 @@ mod fields;
 pub mod file;
 pub mod listing;
 pub mod mime;
+mod places;
 pub mod range;
 pub mod request;
 pub mod response;

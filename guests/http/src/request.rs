@@ -25,9 +25,9 @@ pub fn read(
     scanned: &mut usize,
     limits: &Limits,
 ) -> Result<Option<(Outline, usize)>, Status> {
-    let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-    let fields = &mut fields[..limits.headers.min(MAX_HEADERS)];
     if *scanned == 0 {
+        let mut fields = [const { MaybeUninit::uninit() }; USUAL_HEADERS];
+        let fields = &mut fields[..limits.headers.min(USUAL_HEADERS)];
         let mut request = httparse::Request::new(&mut []);
         if let Ok(httparse::Status::Complete(length)) =
             request.parse_with_uninit_headers(bytes, fields)
@@ -36,6 +36,17 @@ pub fn read(
             return outline(&bytes[..length], &request, limits).map(|found| Some((found, length)));
         }
     }
+    read_unusual(bytes, scanned, limits)
+}
+
+/// The same for a head that is not complete, has many fields, or has something wrong with it.
+/// Apart, so that the usual one needs little of the stack.
+#[inline(never)]
+fn read_unusual(
+    bytes: &[u8],
+    scanned: &mut usize,
+    limits: &Limits,
+) -> Result<Option<(Outline, usize)>, Status> {
     let Some(length) = scan(bytes, scanned, limits)? else { return Ok(None) };
     let mut fields = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let fields = &mut fields[..limits.headers.min(MAX_HEADERS)];
@@ -328,6 +339,9 @@ fn span((start, end): (u32, u32)) -> Range<usize> {
 
 /// The most header fields that a head can have, whatever the limits say.
 pub const MAX_HEADERS: usize = 128;
+
+/// The most header fields of a head that is read at the first try; browsers send about 20.
+const USUAL_HEADERS: usize = 32;
 
 /// How many bytes of empty lines may come before a request (RFC 9112, section 2.2).
 const MAX_LEAD: usize = 8;

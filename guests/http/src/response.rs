@@ -4,11 +4,11 @@ use crate::connection::Persistence;
 use crate::date;
 use crate::status::Status;
 
-/// What every answer begins with behind its status line: `Server` and `Date`. Made anew once
-/// a second.
+/// What every answer begins with: a status line, `Server` and `Date`. Made anew once a second.
 #[derive(Debug)]
 pub struct Stamp {
-    fields: Vec<u8>,
+    /// The status line of most answers, and the fields.
+    start: Vec<u8>,
     /// Where the date's value begins.
     date: usize,
     second: i64,
@@ -17,17 +17,17 @@ pub struct Stamp {
 impl Stamp {
     /// A stamp that names this server, or none where the name is empty.
     pub fn new(server: &str) -> Self {
-        let mut fields = String::new();
+        let mut start = String::from(Status::Ok.line());
         if !server.is_empty() {
-            fields.push_str("Server: ");
-            fields.push_str(server);
-            fields.push_str("\r\n");
+            start.push_str("Server: ");
+            start.push_str(server);
+            start.push_str("\r\n");
         }
-        fields.push_str("Date: ");
-        let date = fields.len();
-        fields.push_str(&date::format(0));
-        fields.push_str("\r\n");
-        Self { fields: fields.into_bytes(), date, second: 0 }
+        start.push_str("Date: ");
+        let date = start.len();
+        start.push_str(&date::format(0));
+        start.push_str("\r\n");
+        Self { start: start.into_bytes(), date, second: 0 }
     }
 
     /// Sets the time, in seconds since 1970.
@@ -35,7 +35,7 @@ impl Stamp {
         if self.second != second {
             self.second = second;
             let date = date::format(second);
-            self.fields[self.date..self.date + date.len()].copy_from_slice(date.as_bytes());
+            self.start[self.date..self.date + date.len()].copy_from_slice(date.as_bytes());
         }
     }
 
@@ -46,14 +46,19 @@ impl Stamp {
 
     /// The time as HTTP writes it.
     pub fn date(&self) -> &[u8] {
-        &self.fields[self.date..self.fields.len() - 2]
+        &self.start[self.date..self.start.len() - 2]
     }
 }
 
 /// Begins an answer: the status line, `Server`, `Date`, and `Connection` where it is needed.
 pub fn start(out: &mut Vec<u8>, status: Status, stamp: &Stamp, persistence: Persistence) {
-    out.extend_from_slice(status.line().as_bytes());
-    out.extend_from_slice(&stamp.fields);
+    if status == Status::Ok {
+        // In one piece: copies are what an answer costs.
+        out.extend_from_slice(&stamp.start);
+    } else {
+        out.extend_from_slice(status.line().as_bytes());
+        out.extend_from_slice(&stamp.start[Status::Ok.line().len()..]);
+    }
     match persistence {
         Persistence::Close => out.extend_from_slice(b"Connection: close\r\n"),
         Persistence::Implied => {}

@@ -4,21 +4,21 @@
 //! callback that comes too late finds nobody to call. Knows nothing of the bindings, so that it
 //! can be tested outside of a sandbox.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// The place where a connection's protocol lives.
 pub(crate) struct Connection<P> {
     /// None before the protocol is built, and after the connection is lost.
     protocol: RefCell<Option<P>>,
     /// The deferreds that this connection's handlers returned to the host and that have not
-    /// fired. Hardly ever more than two: the one that holds the connection, and a timer.
-    returned: RefCell<Vec<u64>>,
+    /// fired. Hardly ever more than one: the one that holds the connection.
+    returned: Cell<Vec<u64>>,
 }
 
 impl<P> Connection<P> {
     /// A connection whose protocol is yet to be built.
     pub(crate) fn new() -> Self {
-        Connection { protocol: RefCell::new(None), returned: RefCell::new(Vec::new()) }
+        Connection { protocol: RefCell::new(None), returned: Cell::new(Vec::new()) }
     }
 
     /// Moves the protocol in.
@@ -28,23 +28,29 @@ impl<P> Connection<P> {
 
     /// Runs an event of the protocol, or nothing where the connection is lost.
     ///
-    /// The host runs one event at a time, so the protocol is never borrowed already.
+    /// The host runs one event at a time, so the protocol is borrowed already only where the plugin
+    /// reaches for it from its own event; then nothing is run either.
     pub(crate) fn enter<R>(&self, event: impl FnOnce(&mut P) -> R) -> Option<R> {
-        self.protocol.borrow_mut().as_mut().map(event)
+        self.protocol.try_borrow_mut().ok()?.as_mut().map(event)
     }
 
     /// Remembers a deferred that goes to the host, so that it can be cancelled when the
     /// connection is lost.
     pub(crate) fn returned(&self, id: u64) {
-        self.returned.borrow_mut().push(id);
+        let mut returned = self.returned.take();
+        // One by one: what a push would reserve for more is lost to each idle connection.
+        returned.reserve_exact(1);
+        returned.push(id);
+        self.returned.set(returned);
     }
 
     /// Forgets a deferred that has fired; one that was never returned is no mistake.
     pub(crate) fn fired(&self, id: u64) {
-        let mut returned = self.returned.borrow_mut();
+        let mut returned = self.returned.take();
         if let Some(at) = returned.iter().position(|other| *other == id) {
             returned.swap_remove(at);
         }
+        self.returned.set(returned);
     }
 
     /// Moves the protocol out, for its last event; none the second time.
@@ -73,6 +79,13 @@ mod tests {
         assert_eq!(connection.close(), Some(2));
         assert_eq!(connection.enter(|n| *n), None);
         assert_eq!(connection.close(), None);
+    }
+
+    #[test]
+    fn a_protocol_is_not_reached_from_its_own_event() {
+        let connection = Connection::new();
+        connection.open(1);
+        assert_eq!(connection.enter(|_| connection.enter(|n: &mut u32| *n)), Some(None));
     }
 
     #[test]

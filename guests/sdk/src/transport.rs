@@ -54,6 +54,13 @@ impl<P> Transport<P> {
         &self.shared.handle
     }
 
+    /// Runs something on the connection's protocol: how a plugin that keeps clones of its
+    /// transports tells a protocol what no event of its own does. None where the connection is
+    /// lost, its protocol not built yet, or in the middle of an event.
+    pub fn with_protocol<R>(&self, run: impl FnOnce(&mut P) -> R) -> Option<R> {
+        self.shared.connection.enter(run)
+    }
+
     /// Queues bytes behind all that was queued before. While the transport is closing, or after
     /// `lose_write_connection`, they are dropped, as nobody can receive them.
     ///
