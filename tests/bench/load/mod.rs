@@ -1,0 +1,14 @@
+//! The loads: this program on the other core, one thread each, bounded in time by itself.
+
+pub(crate) mod connect;
+mod dial;
+pub(crate) mod echo;
+pub(crate) mod http;
+pub(crate) mod idle;
+mod report;
+
+pub(crate) use dial::dial;
+pub(crate) use report::Report;
+
+/// What a load prints when its warm-up is over and measuring begins.
+pub(crate) const GO: &str = "go";

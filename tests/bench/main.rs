@@ -1,0 +1,51 @@
+//! The benchmark: `cargo bench -p torsade-tests`, one table with the peers beside us.
+//!
+//! Each row is a ratio taken side by side in one run: a fresh torsade, a fresh peer, in turns, the
+//! server pinned to one core and the load to another, everything on 127.0.0.0/8. The servers and
+//! the loads are processes; those that are ours are this same program in another role (`roles`).
+
+mod arguments;
+mod child;
+mod epoll;
+mod load;
+mod machine;
+mod peers;
+mod programs;
+mod roles;
+mod rows;
+mod runs;
+mod show;
+mod table;
+mod workplace;
+mod wrk;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::arguments::Arguments;
+use crate::workplace::Workplace;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = roles::play(&words).unwrap_or_else(|| bench(&words));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn bench(words: &[String]) -> Result<ExitCode> {
+    let Some(arguments) = Arguments::parse(words)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let rows = rows::chosen(&arguments.words)?;
+    let place = Workplace::prepare(&arguments, &rows)?;
+    let mut table = table::Table::new(machine::describe(&place), &arguments);
+    for row in rows {
+        table.add(row, runs::measure(row, &place, &arguments));
+    }
+    print!("{table}");
+    let failed = arguments.strict && !table.passed();
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

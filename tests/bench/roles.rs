@@ -1,0 +1,67 @@
+//! What this program does when it runs as a child of itself: serve, load, or pin another program.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, anyhow};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::{epoll, load};
+
+/// Becomes another program on one core: `PINNED CORE PROGRAM ARGUMENT…`.
+pub(crate) const PINNED: &str = "--pinned";
+/// The bare epoll loop: `SERVE_EPOLL PORT`.
+pub(crate) const SERVE_EPOLL: &str = "--serve-epoll";
+/// The load of the echo rows: `LOAD_ECHO PORT CONNECTIONS SIZE SECONDS`.
+pub(crate) const LOAD_ECHO: &str = "--load-echo";
+/// The load of the row of new connections: `LOAD_CONNECT PORT SECONDS`.
+pub(crate) const LOAD_CONNECT: &str = "--load-connect";
+/// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH`.
+pub(crate) const LOAD_IDLE: &str = "--load-idle";
+
+/// Plays the role that the first word names; `None` where it names none.
+pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
+    let (role, rest) = words.split_first()?;
+    let played = match role.as_str() {
+        PINNED => become_pinned(rest),
+        SERVE_EPOLL => number(rest, 0).and_then(epoll::serve),
+        LOAD_ECHO => load_echo(rest),
+        LOAD_CONNECT => load_connect(rest),
+        LOAD_IDLE => load_idle(rest),
+        _ => return None,
+    };
+    Some(played.map(|()| ExitCode::SUCCESS).context(format!("as {role}")))
+}
+
+fn load_echo(rest: &[String]) -> Result<()> {
+    load::echo::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, number(rest, 3)?)
+}
+
+fn load_connect(rest: &[String]) -> Result<()> {
+    load::connect::run(number(rest, 0)?, number(rest, 1)?)
+}
+
+fn load_idle(rest: &[String]) -> Result<()> {
+    let path = rest.get(3).ok_or_else(|| anyhow!("no path"))?;
+    load::idle::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, path)
+}
+
+fn number<T: std::str::FromStr>(words: &[String], nth: usize) -> Result<T> {
+    let word = words.get(nth).ok_or_else(|| anyhow!("argument {} is missing", nth + 1))?;
+    word.parse().map_err(|_| anyhow!("{word:?} is no such number"))
+}
+
+/// Does by itself what `taskset` and `ulimit` do, and asks the kernel to end the program with
+/// the benchmark, however that ends.
+fn become_pinned(rest: &[String]) -> Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(number(rest, 0)?);
+    sched_setaffinity(None, &cores)?;
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+    let program = rest.get(1).ok_or_else(|| anyhow!("no program"))?;
+    let error = Command::new(program).args(&rest[2..]).exec();
+    Err(anyhow!(error).context(format!("cannot run {program}")))
+}

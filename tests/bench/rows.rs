@@ -1,0 +1,206 @@
+//! What is measured: one entry for each row of the table.
+
+use anyhow::{Result, bail};
+
+/// A row: a server beside another one, under the same load.
+pub(crate) struct Row {
+    /// What picks the row on the command line.
+    pub(crate) name: &'static str,
+    /// What the servers do.
+    pub(crate) work: &'static str,
+    /// The name of `theirs`.
+    pub(crate) against: &'static str,
+    /// The server that is measured.
+    pub(crate) ours: Kind,
+    /// The server that it is measured against.
+    pub(crate) theirs: Kind,
+    /// What is asked of both.
+    pub(crate) load: Load,
+    /// In what it is counted.
+    pub(crate) unit: Unit,
+    /// What it must reach.
+    pub(crate) target: Target,
+}
+
+/// A server.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    /// The bare loop.
+    Epoll,
+    /// nginx with one worker.
+    Nginx,
+    /// Torsade with one worker.
+    Torsade(Guest, Instances),
+}
+
+/// The plugin that torsade runs.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Guest {
+    /// `guests/echo`
+    Echo,
+    /// `guests/http`
+    Http,
+}
+
+/// How many sandboxes there are.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Instances {
+    /// One for each connection.
+    PerConnection,
+    /// One for all.
+    PerWorker,
+}
+
+/// A load.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Load {
+    /// Connections one after another.
+    Connect,
+    /// So many connections, each with one message of so many bytes on its way.
+    Echo(usize, usize),
+    /// So many keep-alive connections that ask for a file without end.
+    Http(usize, &'static File),
+    /// Keep-alive connections that ask once.
+    Idle,
+}
+
+/// A file to serve.
+#[derive(PartialEq)]
+pub(crate) struct File {
+    /// Its name in the served folder.
+    pub(crate) name: &'static str,
+    /// Its size in bytes.
+    pub(crate) size: usize,
+}
+
+/// A file whose cost is that of a request.
+pub(crate) static SMALL: File = File { name: "small.txt", size: 1024 };
+/// A file whose cost is that of its bytes.
+pub(crate) static LARGE: File = File { name: "large.txt", size: 1024 * 1024 };
+
+/// What a value counts.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Unit {
+    /// Bytes of memory for each connection.
+    Bytes,
+    /// Millions of bytes a second in one direction, where an operation moves so many bytes.
+    Megabytes(usize),
+    /// Microseconds until the answer, the median.
+    Microseconds,
+    /// Operations a second.
+    Operations,
+}
+
+/// What a row must reach.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    /// At least this: ours over theirs.
+    Ratio(f64),
+    /// At most this: ours, whatever theirs is.
+    Value(f64),
+    /// At most this: ours less theirs.
+    Difference(f64),
+}
+
+const OWN_ECHO: Kind = Kind::Torsade(Guest::Echo, Instances::PerConnection);
+const SHARED_ECHO: Kind = Kind::Torsade(Guest::Echo, Instances::PerWorker);
+const OWN_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerConnection);
+const SHARED_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerWorker);
+const SMALL_HTTP: Load = Load::Http(64, &SMALL);
+const CHUNK: usize = 64 * 1024;
+
+/// All rows, in the table's order.
+pub(crate) static ROWS: &[Row] = &[
+    Row {
+        name: "echo-small",
+        work: "echo, 64 B, 100 connections, one sandbox",
+        against: "bare epoll loop",
+        ours: SHARED_ECHO,
+        theirs: Kind::Epoll,
+        load: Load::Echo(100, 64),
+        unit: Unit::Operations,
+        target: Target::Ratio(0.85),
+    },
+    Row {
+        name: "echo-large",
+        work: "echo, 64 KiB, 100 connections, one sandbox",
+        against: "bare epoll loop",
+        ours: SHARED_ECHO,
+        theirs: Kind::Epoll,
+        load: Load::Echo(100, CHUNK),
+        unit: Unit::Megabytes(CHUNK),
+        target: Target::Ratio(0.85),
+    },
+    Row {
+        name: "http-small",
+        work: "HTTP/1.1, 1 KiB file, 64 keep-alive connections, one sandbox",
+        against: "nginx",
+        ours: SHARED_HTTP,
+        theirs: Kind::Nginx,
+        load: SMALL_HTTP,
+        unit: Unit::Operations,
+        target: Target::Ratio(1.0),
+    },
+    Row {
+        name: "http-own",
+        work: "HTTP/1.1, 1 KiB file, 64 connections in their own sandboxes",
+        against: "torsade, one sandbox",
+        ours: OWN_HTTP,
+        theirs: SHARED_HTTP,
+        load: SMALL_HTTP,
+        unit: Unit::Operations,
+        target: Target::Ratio(0.9),
+    },
+    Row {
+        name: "http-large",
+        work: "HTTP/1.1, 1 MiB file, 16 keep-alive connections, one sandbox",
+        against: "nginx",
+        ours: SHARED_HTTP,
+        theirs: Kind::Nginx,
+        load: Load::Http(16, &LARGE),
+        unit: Unit::Megabytes(LARGE.size),
+        target: Target::Ratio(1.0),
+    },
+    Row {
+        name: "idle-shared",
+        work: "private resident memory of an idle keep-alive connection, one sandbox",
+        against: "nginx",
+        ours: SHARED_HTTP,
+        theirs: Kind::Nginx,
+        load: Load::Idle,
+        unit: Unit::Bytes,
+        target: Target::Value(1024.0),
+    },
+    Row {
+        name: "idle-own",
+        work: "private resident memory of an idle connection in its own sandbox",
+        against: "nginx",
+        ours: OWN_HTTP,
+        theirs: Kind::Nginx,
+        load: Load::Idle,
+        unit: Unit::Bytes,
+        target: Target::Value(32.0 * 1024.0),
+    },
+    Row {
+        name: "connect-own",
+        work: "new connection with its own sandbox, until the echo of 64 B",
+        against: "bare epoll loop",
+        ours: OWN_ECHO,
+        theirs: Kind::Epoll,
+        load: Load::Connect,
+        unit: Unit::Microseconds,
+        target: Target::Difference(30.0),
+    },
+];
+
+/// The rows whose names contain one of the words; all for no words.
+pub(crate) fn chosen(words: &[String]) -> Result<Vec<&'static Row>> {
+    for word in words {
+        if !ROWS.iter().any(|row| row.name.contains(word.as_str())) {
+            let names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+            bail!("no row is named {word:?}; there are {}", names.join(", "));
+        }
+    }
+    let wanted = |row: &&Row| words.is_empty() || words.iter().any(|word| row.name.contains(word));
+    Ok(ROWS.iter().filter(wanted).collect())
+}

@@ -1,0 +1,134 @@
+//! Measuring a row: both sides in turns, each with a fresh server and a fresh load.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::arguments::Arguments;
+use crate::child::Load as Process;
+use crate::load::{GO, Report};
+use crate::peers::Peer;
+use crate::roles::{LOAD_CONNECT, LOAD_ECHO, LOAD_IDLE};
+use crate::rows::{Load, Row, SMALL, Unit};
+use crate::workplace::Workplace;
+use crate::wrk;
+
+/// The connections of the idle rows before memory is read first, which fill what a server
+/// allocates once.
+const WARM_CONNECTIONS: usize = 500;
+/// The connections of the idle rows whose memory is counted.
+const IDLE_CONNECTIONS: usize = 10_000;
+/// How long a server may tidy up before its memory is read.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// One side of one run.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample {
+    /// In the row's unit.
+    pub(crate) value: f64,
+    /// What the load saw, and what it cost the server; none for the idle rows.
+    pub(crate) cost: Option<Cost>,
+}
+
+/// What one operation costs.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    /// The server's CPU time for an operation, in microseconds.
+    pub(crate) cpu_us: f64,
+    /// The part of its core that the server was busy for, from 0 to 1. Far below 1 the load is
+    /// what limits the rate, and the CPU time tells more.
+    pub(crate) busy: f64,
+    /// See `Report`.
+    pub(crate) p50_us: f64,
+    /// See `Report`.
+    pub(crate) p99_us: f64,
+}
+
+/// One run of both sides: ours, theirs.
+pub(crate) type Pair = [Sample; 2];
+
+/// Measures a row, and tells on standard error how it goes.
+pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Result<Vec<Pair>> {
+    let sides = row.sides(arguments.noise);
+    let mut pairs = Vec::with_capacity(arguments.runs);
+    for run in 1..=arguments.runs {
+        let mut samples = Vec::with_capacity(2);
+        for kind in sides {
+            let peer = Peer::start(kind, place)?;
+            let name = row.name;
+            let sample = sample(row, place, &peer, arguments.seconds)
+                .with_context(|| format!("{name}, run {run}"))?;
+            samples.push(sample);
+        }
+        let pair = [samples[0], samples[1]];
+        let [ours, theirs] = pair.map(|sample| row.unit.show(sample.value));
+        eprintln!("bench: {} {run}/{}: {ours}, beside {theirs}", row.name, arguments.runs);
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}
+
+fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sample> {
+    let port = peer.port.to_string();
+    let lasting = seconds.to_string();
+    let (report, cpu) = match row.load {
+        Load::Idle => return idle(place, peer),
+        Load::Connect => timed(place, peer, LOAD_CONNECT, &[port, lasting])?,
+        Load::Echo(connections, size) => {
+            let words = [port, connections.to_string(), size.to_string(), lasting];
+            timed(place, peer, LOAD_ECHO, &words)?
+        }
+        Load::Http(connections, file) => {
+            let before = peer.server.cpu_seconds()?;
+            let report = wrk::run(place, peer.port, &file.path(), connections, seconds)?;
+            (report, peer.server.cpu_seconds()? - before)
+        }
+    };
+    ensure!(report.operations > 0, "the server answered nothing");
+    let cost = Cost {
+        cpu_us: cpu / report.operations as f64 * 1e6,
+        busy: cpu / report.seconds,
+        p50_us: report.p50_us,
+        p99_us: report.p99_us,
+    };
+    Ok(Sample { value: row.unit.value(&report), cost: Some(cost) })
+}
+
+/// Runs one of our loads, and counts the server's CPU time while it measures.
+fn timed(place: &Workplace, peer: &Peer, role: &str, words: &[String]) -> Result<(Report, f64)> {
+    let mut load = Process::start(place.load_core, role, words)?;
+    ensure!(load.line()? == GO, "the load did not begin");
+    let before = peer.server.cpu_seconds()?;
+    let line = load.line()?;
+    let cpu = peer.server.cpu_seconds()? - before;
+    Ok((line.parse()?, cpu))
+}
+
+fn idle(place: &Workplace, peer: &Peer) -> Result<Sample> {
+    let counts = [usize::from(peer.port), WARM_CONNECTIONS, IDLE_CONNECTIONS];
+    let mut words = counts.map(|count| count.to_string()).to_vec();
+    words.push(SMALL.path());
+    let mut load = Process::start(place.load_core, LOAD_IDLE, &words)?;
+    let mut resident = || -> Result<f64> {
+        ensure!(load.line()? == GO, "the load did not begin");
+        sleep(SETTLE);
+        let resident = peer.server.resident_bytes()?;
+        load.go_on()?;
+        Ok(resident)
+    };
+    let before = resident()?;
+    let growth = resident()? - before;
+    Ok(Sample { value: growth / IDLE_CONNECTIONS as f64, cost: None })
+}
+
+impl Unit {
+    fn value(self, report: &Report) -> f64 {
+        match self {
+            Self::Bytes => f64::NAN,
+            Self::Megabytes(size) => report.rate() * size as f64 / 1e6,
+            Self::Microseconds => report.p50_us,
+            Self::Operations => report.rate(),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The load of the HTTP rows: wrk with one thread, and what its words mean.
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::child::Load;
+use crate::load::Report;
+use crate::workplace::Workplace;
+
+/// The longest wait for an answer: an answer that is late on a busy machine is no mistake.
+const TIMEOUT_SECONDS: u64 = 10;
+
+/// Asks for a path over keep-alive connections. An answer that is no success is an error.
+pub(crate) fn run(
+    place: &Workplace,
+    port: u16,
+    path: &str,
+    connections: usize,
+    seconds: u64,
+) -> Result<Report> {
+    let words = [
+        "--threads=1".to_owned(),
+        format!("--connections={connections}"),
+        format!("--duration={seconds}s"),
+        "--latency".to_owned(),
+        format!("--timeout={TIMEOUT_SECONDS}s"),
+        format!("http://127.0.0.1:{port}{path}"),
+    ];
+    let said = Load::start_program(place.load_core, &place.wrk, &words)?.rest()?;
+    read(&said).with_context(|| format!("wrk said:\n{said}"))
+}
+
+fn read(said: &str) -> Result<Report> {
+    let mistakes = ["Socket errors:", "Non-2xx or 3xx responses:"];
+    if let Some(line) = said.lines().find(|line| mistakes.iter().any(|bad| line.contains(bad))) {
+        bail!("{}", line.trim());
+    }
+    let find = |part: &str| {
+        let line = said.lines().find(|line| line.contains(part));
+        line.ok_or_else(|| anyhow!("no line with {part:?}"))
+    };
+    let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+    let operations: u64 = first(find(" requests in ")?).parse()?;
+    let rate: f64 = find("Requests/sec:")?.trim_start_matches("Requests/sec:").trim().parse()?;
+    Ok(Report {
+        operations,
+        seconds: operations as f64 / rate,
+        p50_us: microseconds(find(" 50% ")?)?,
+        p99_us: microseconds(find(" 99% ")?)?,
+    })
+}
+
+/// The last word of a line, such as `1.02ms`.
+fn microseconds(line: &str) -> Result<f64> {
+    let word = line.split_whitespace().next_back().unwrap_or_default();
+    let number = word.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let factor = match &word[number.len()..] {
+        "us" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        _ => bail!("{word:?} is no time"),
+    };
+    Ok(number.parse::<f64>()? * factor)
+}

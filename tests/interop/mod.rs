@@ -1,0 +1,87 @@
+//! The command with real sockets, and with programs that others wrote.
+
+mod bad_configuration;
+mod bad_plugin;
+mod cache;
+mod endpoints;
+mod faults;
+mod http;
+mod pressure;
+mod stopping;
+mod streams;
+
+use std::path::Path;
+
+use anyhow::Result;
+use libtest_mimic::{Completion, Failed, Trial};
+use tempfile::TempDir;
+use torsade_tests::{guests, programs};
+
+/// All of them.
+pub(crate) fn trials() -> Vec<Trial> {
+    let parts = [
+        bad_configuration::trials(),
+        bad_plugin::trials(),
+        cache::trials(),
+        endpoints::trials(),
+        faults::trials(),
+        http::trials(),
+        pressure::trials(),
+        stopping::trials(),
+        streams::trials(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// A test with its name, which is what it promises.
+fn trial(name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || test().map_err(|error| Failed::from(format!("{error:#}"))))
+}
+
+/// A test that needs a program of others, with Debian's package for it.
+fn program_trial(
+    name: &str,
+    program: &'static str,
+    package: &'static str,
+    test: impl FnOnce(&Path) -> Result<()> + Send + 'static,
+) -> Trial {
+    trial_with(name, || programs::program(program, package), move |path| test(&path))
+}
+
+/// A test that needs something that this machine may lack. Then it is skipped, with the reason,
+/// but where [`programs::must_have`] says that it fails.
+fn trial_with<T>(
+    name: &str,
+    needed: impl FnOnce() -> Result<T> + Send + 'static,
+    test: impl FnOnce(T) -> Result<()> + Send + 'static,
+) -> Trial {
+    let failed = |error: anyhow::Error| Failed::from(format!("{error:#}"));
+    Trial::ignorable_test(name, move || match needed() {
+        Ok(needed) => test(needed).map(|()| Completion::Completed).map_err(failed),
+        Err(error) if programs::must_have() => Err(failed(error)),
+        Err(error) => Ok(Completion::ignored_with(format!("{error:#}"))),
+    })
+}
+
+/// A folder with this configuration, in which `@echo`, `@http` and `@unruly` stand for the
+/// repository's components. It is gone when the value is dropped.
+fn folder(configuration: &str) -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    configure(folder.path(), configuration)?;
+    Ok(folder)
+}
+
+/// The same for a folder that is there.
+fn configure(folder: &Path, configuration: &str) -> Result<()> {
+    let mut text = configuration.to_owned();
+    for (sign, guest) in
+        [("@echo", "guests/echo"), ("@http", "guests/http"), ("@unruly", "tests/guests/unruly")]
+    {
+        if text.contains(sign) {
+            let component = guests::component(guest)?;
+            text = text.replace(sign, &component.display().to_string());
+        }
+    }
+    std::fs::write(folder.join("torsade.toml"), text)?;
+    Ok(())
+}

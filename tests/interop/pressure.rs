@@ -1,0 +1,139 @@
+//! More than the host can take: the rest waits, or is told no, and afterwards all is well.
+
+use std::io::{ErrorKind, Read};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use torsade_tests::host::{self, Host};
+
+use super::streams::{echoes, reset, resident};
+use super::{folder, trial};
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        trial("pressure::connections_beyond_the_limit_wait", connections_beyond_the_limit_wait),
+        trial("pressure::a_peer_has_so_many_connections", a_peer_has_so_many_connections),
+        trial("pressure::without_descriptors_connections_wait", without_descriptors_they_wait),
+        trial("pressure::connections_that_come_and_go_leave_nothing", they_leave_nothing),
+    ]
+}
+
+fn echo(limits: &str) -> Result<tempfile::TempDir> {
+    folder(&format!(
+        "workers = 1\n[service.echo]\nplugin = \"@echo\"\n\
+         listen = [\"tcp:0:interface=127.0.0.1\"]\nlimits = {{ {limits} }}\n"
+    ))
+}
+
+fn connections_beyond_the_limit_wait() -> Result<()> {
+    // Each of them counts the connections, sandboxes of which there is one for each too.
+    for limit in ["connections", "instances"] {
+        let folder = echo(&format!("{limit} = 2"))?;
+        let host = Host::up(folder.path(), 1)?;
+        let (mut one, mut two) = (host.connect("echo")?, host.connect("echo")?);
+        echoes(&mut one, b"one")?;
+        echoes(&mut two, b"two")?;
+        let mut three = host.connect("echo")?;
+        host.log_with(&["limits.connections"])?;
+        echoes(&mut one, b"still there")?;
+        drop(two);
+        echoes(&mut three, b"three").context("a connection that waited")?;
+    }
+    Ok(())
+}
+
+fn a_peer_has_so_many_connections() -> Result<()> {
+    let folder = echo("connections-per-peer = 2")?;
+    let host = Host::up(folder.path(), 1)?;
+    let (mut one, mut two) = (host.connect("echo")?, host.connect("echo")?);
+    echoes(&mut one, b"one")?;
+    echoes(&mut two, b"two")?;
+    let mut three = host.connect("echo")?;
+    match three.read(&mut [0; 16]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        other => anyhow::bail!("the third is served: {other:?}"),
+    }
+    host.log_with(&["limits.connections-per-peer", "127.0.0.1"])?;
+    drop(two);
+    // The host hears of the end in its own time.
+    for _ in 0..100 {
+        thread::sleep(Duration::from_millis(10));
+        if echoes(&mut host.connect("echo")?, b"four").is_ok() {
+            return echoes(&mut one, b"still there");
+        }
+    }
+    anyhow::bail!("nobody is served in the place of one that has gone")
+}
+
+fn without_descriptors_they_wait() -> Result<()> {
+    let folder = echo("connections = 1000")?;
+    let shell = format!(
+        "ulimit -n 64; exec {:?} up {:?}",
+        host::binary()?.display().to_string(),
+        folder.path().display().to_string()
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &shell]).envs(host::command()?.get_envs().filter_map(|(key, value)| {
+        // What is taken away there may stay here: it is nothing that this depends on.
+        Some((key.to_owned(), value?.to_owned()))
+    }));
+    let mut host = Host::start(command, 1)?;
+    let mut streams: Vec<_> = (0..100).map(|_| host.connect("echo")).collect::<Result<_>>()?;
+    host.log_with(&["can't accept", "trying again"])?;
+    echoes(&mut streams[0], b"the first is served")?;
+    let mut last = streams.pop().context("there are 100")?;
+    drop(streams);
+    echoes(&mut last, b"the last is served").context("a connection that waited")?;
+    drop(last);
+    let errors = host.log().matches("can't accept").count();
+    ensure!(errors < 300, "the log has {errors} lines about it");
+    let status = host.terminate()?;
+    ensure!(status.success(), "{status}: {}", host.log());
+    Ok(())
+}
+
+/// Ends of every kind, in sandboxes of their own.
+fn they_leave_nothing() -> Result<()> {
+    let folder = echo("connections = 1000")?;
+    let mut host = Host::up(folder.path(), 1)?;
+    let descriptors = |host: &Host| -> Result<usize> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", host.id()))?.count())
+    };
+    let round = || -> Result<()> {
+        for number in 0..200 {
+            let mut stream = host.connect("echo")?;
+            match number % 4 {
+                0 => echoes(&mut stream, b"hello")?,
+                1 => reset(stream)?,
+                2 => stream.shutdown(std::net::Shutdown::Both)?,
+                _ => drop(stream),
+            }
+        }
+        Ok(())
+    };
+    let idle = descriptors(&host)?;
+    round()?;
+    let before = resident(host.id())?;
+    for _ in 0..5 {
+        round()?;
+    }
+    let until = std::time::Instant::now() + host::PATIENCE;
+    while descriptors(&host)? > idle {
+        ensure!(
+            std::time::Instant::now() < until,
+            "{} sockets are left",
+            descriptors(&host)? - idle
+        );
+        thread::sleep(host::POLL);
+    }
+    let more = resident(host.id())?.saturating_sub(before);
+    ensure!(more < 2 << 20, "the host holds {more} bytes more than {before}");
+    let status = host.terminate()?;
+    ensure!(status.success(), "{status}: {}", host.log());
+    ensure!(!host.log().contains("ERROR"), "{}", host.log());
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! Every promise of the product that takes more than one crate to check, as one binary.
+//!
+//! A test that needs a program asks [`torsade_tests::programs`] for it, and is skipped with the
+//! reason where it can't be had; with `CI=true` that is a failure.
+
+#[path = "../interop/mod.rs"]
+mod interop;
+#[path = "../simulation/mod.rs"]
+mod simulation;
+mod tidy;
+
+use libtest_mimic::Arguments;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = interop::trials();
+    trials.extend(simulation::trials());
+    trials.extend(tidy::trials());
+    libtest_mimic::run(&arguments, trials).exit();
+}

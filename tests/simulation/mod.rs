@@ -1,0 +1,155 @@
+//! The host with real plugins in a simulated world: hundreds of seeds of cuts, delays, resets,
+//! refusals, traps and slow peers, under checkers that hold its promises.
+//!
+//! `TORSADE_SEED=17 cargo test -p torsade-tests --test it simulation` replays one seed, and tells
+//! what happens in it. `TORSADE_SEEDS=5000` asks for more than usual.
+
+mod broken;
+mod checker;
+mod choices;
+mod faults;
+mod http;
+mod peer;
+mod script;
+mod site;
+mod story;
+mod world;
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use libtest_mimic::{Failed, Trial};
+use torsade::net::sim::SimNet;
+
+use broken::{Breach, Broken};
+use world::Played;
+
+/// The trials of the simulation.
+pub(crate) fn trials() -> Vec<Trial> {
+    if let Some(seed) = number("TORSADE_SEED") {
+        let replay = move || trial(|| tell(seed));
+        return vec![Trial::test(format!("simulation::seed_{seed}"), replay)];
+    }
+    let seeds = number("TORSADE_SEEDS").unwrap_or(SEEDS);
+    let mut trials = vec![
+        Trial::test("simulation::every_call_fails_once", || trial(faults::every_call)),
+        Trial::test("simulation::every_work_is_refused_once", || trial(faults::every_work)),
+    ];
+    trials.push(Trial::test("simulation::a_flood_arrives", || trial(script::flood)));
+    let happens = || trial(everything_happens);
+    trials.push(Trial::test("simulation::everything_happens", happens));
+    for breach in [Breach::LastWrite, Breach::Linger] {
+        let name = format!("simulation::a_breach_is_noticed::{breach:?}");
+        trials.push(Trial::test(name, move || trial(|| is_noticed(breach))));
+    }
+    for first in (0..seeds).step_by(SEEDS_A_TRIAL) {
+        let last = seeds.min(first + SEEDS_A_TRIAL as u64) - 1;
+        let name = format!("simulation::seeds_{first}_to_{last}");
+        trials
+            .push(Trial::test(name, move || trial(|| (first..=last).try_for_each(simulate_twice))));
+    }
+    trials
+}
+
+/// Simulates a seed, and tells what happens.
+fn tell(seed: u64) -> Result<()> {
+    let played = simulate(seed, true)?;
+    eprintln!("trace {:016x}", played.trace);
+    Ok(())
+}
+
+/// Simulates a seed twice: what happens must follow from the seed alone.
+fn simulate_twice(seed: u64) -> Result<()> {
+    let (one, two) = (simulate(seed, false)?, simulate(seed, false)?);
+    ensure!(
+        one.trace == two.trace,
+        "seed {seed} does not give the same run twice\n{}",
+        replay(seed)
+    );
+    Ok(())
+}
+
+/// A simulation in which nothing happens proves nothing.
+fn everything_happens() -> Result<()> {
+    let mut happened = BTreeSet::new();
+    for seed in 0..BREACHES {
+        happened.extend(simulate(seed, false)?.happened);
+    }
+    let missing: Vec<_> = EVERYTHING.iter().filter(|what| !happened.contains(**what)).collect();
+    ensure!(missing.is_empty(), "{BREACHES} simulations never have {missing:?}");
+    Ok(())
+}
+
+fn simulate(seed: u64, tells: bool) -> Result<Played> {
+    let played = catch_unwind(AssertUnwindSafe(|| script::play(SimNet::new(seed), seed, tells)));
+    let played = played.unwrap_or_else(|panic| Err(anyhow!("it panicked: {}", message(&*panic))));
+    played.with_context(|| format!("seed {seed} fails\n{}", replay(seed)))
+}
+
+/// The checkers must complain of a host that breaks its promises.
+fn is_noticed(breach: Breach) -> Result<()> {
+    let notices = |seed| match script::play(Broken::new(SimNet::new(seed), breach), seed, false) {
+        Ok(_) => false,
+        Err(e) => format!("{e:#}").contains("the peer got"),
+    };
+    let noticed = (0..BREACHES).filter(|seed| notices(*seed)).count();
+    ensure!(noticed > 0, "{BREACHES} simulations with {breach:?} broken went well");
+    Ok(())
+}
+
+fn replay(seed: u64) -> String {
+    format!("replay: TORSADE_SEED={seed} cargo test -p torsade-tests --test it simulation")
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("with no message")
+}
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok()?.parse().ok()
+}
+
+fn trial(test: impl FnOnce() -> Result<()>) -> Result<(), Failed> {
+    test().map_err(|e| Failed::from(format!("{e:#}")))
+}
+
+/// How many seeds are simulated.
+const SEEDS: u64 = 200;
+
+/// How many of them one trial takes, so that trials can run side by side.
+const SEEDS_A_TRIAL: usize = 20;
+
+/// In how many seeds a breach must show.
+const BREACHES: u64 = 40;
+
+/// What is to be seen in that many seeds.
+const EVERYTHING: [&str; 24] = [
+    "Aborted",
+    "Asked",
+    "Built",
+    "Cancelled",
+    "ConnectionLost aborted",
+    "ConnectionLost done",
+    "ConnectionLost lost",
+    "ConnectionLost stopped",
+    "ConnectionLost timed-out",
+    "DataReceived",
+    "Fired",
+    "Fired cancelled",
+    "Fired not-found",
+    "Forgotten",
+    "Held",
+    "Lost",
+    "LostWrite",
+    "Paused",
+    "ReadConnectionLost",
+    "Refused",
+    "Released",
+    "SentFile",
+    "Trapped",
+    "WriteDrained",
+];

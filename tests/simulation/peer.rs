@@ -1,0 +1,100 @@
+//! The far ends: what each sent, and what it got.
+
+use anyhow::{Context, Result, ensure};
+use torsade::net::sim::Far;
+
+use super::http::{self, Request};
+use super::site::Kind;
+
+/// A peer of a service.
+pub(crate) struct Peer {
+    pub(crate) far: Far,
+    pub(crate) kind: Kind,
+    /// The reactor's number for its connection, once that was built.
+    pub(crate) conn: Option<u64>,
+    /// All that it sent, as far as it could.
+    pub(crate) sent: Vec<u8>,
+    /// What it asked for, of an HTTP server.
+    pub(crate) requests: Vec<Request>,
+    pub(crate) got: Vec<u8>,
+    /// It ended its half in order.
+    pub(crate) has_ended: bool,
+    /// It reset the connection, or went away.
+    pub(crate) is_rude: bool,
+    /// It saw a reset.
+    pub(crate) has_reset: bool,
+    /// It stopped reading for good.
+    pub(crate) is_stuck: bool,
+    /// The service may refuse it: why it was not served, else, is a mistake of the host.
+    pub(crate) may_refuse: bool,
+    /// The service may be short of means.
+    pub(crate) may_fail: bool,
+    /// The host is stopping: not all requests are answered.
+    pub(crate) may_be_cut_short: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(far: Far, kind: Kind) -> Self {
+        Self {
+            far,
+            kind,
+            conn: None,
+            sent: Vec::new(),
+            requests: Vec::new(),
+            got: Vec::new(),
+            has_ended: false,
+            is_rude: false,
+            has_reset: false,
+            is_stuck: false,
+            may_refuse: false,
+            may_fail: false,
+            may_be_cut_short: false,
+        }
+    }
+
+    /// Whether it may do more.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.has_ended && !self.is_rude
+    }
+
+    pub(crate) fn may_be_refused(&self) -> Result<()> {
+        ensure!(self.may_refuse || self.is_rude, "it was refused, and nothing refuses it");
+        Ok(())
+    }
+
+    /// Holds what it got against what its service does with what it sent. `all` says that nothing
+    /// is missing; the connection may have been closed by the service.
+    pub(crate) fn check_answers(&self, all: bool) -> Result<()> {
+        match self.kind {
+            Kind::Echo => {
+                ensure!(self.sent.starts_with(&self.got), "the echo is not what was sent");
+                let (sent, got) = (self.sent.len(), self.got.len());
+                ensure!(!all || sent == got, "{got} of {sent} bytes came back");
+            }
+            Kind::Http => {
+                let answered = http::check(&self.requests, &self.got, self.may_fail)?;
+                let complete = answered.closed || answered.count == self.requests.len();
+                let (count, wanted) = (answered.count, self.requests.len());
+                ensure!(
+                    !all || complete || self.may_be_cut_short,
+                    "{count} of {wanted} requests were answered"
+                );
+            }
+            Kind::Unruly => {}
+        }
+        Ok(())
+    }
+
+    /// Takes what arrived, which must be what comes next of `promised`.
+    pub(crate) fn take(&mut self, arrived: &[u8], promised: Option<&[u8]>) -> Result<()> {
+        if arrived.is_empty() {
+            return Ok(());
+        }
+        let promised = promised.context("bytes arrived on no connection")?;
+        let at = self.got.len();
+        let expected = promised.get(at..at + arrived.len());
+        ensure!(expected == Some(arrived), "bytes arrived at {at} that nobody wrote there");
+        self.got.extend(arrived);
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! What the simulated services serve: plugins, each compiled once, and a folder of files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use torsade::capability::files::Root;
+use torsade::census::Census;
+use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
+use torsade::reactor::ServiceSettings;
+use torsade_tests::guests;
+
+use super::choices::Choices;
+
+/// A plugin that the simulation serves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Echo,
+    Http,
+    Unruly,
+}
+
+/// The simulated services: what each runs, and whether each connection has its own instance.
+/// Listeners have their order too.
+pub(crate) const SERVICES: [(Kind, bool); 6] = [
+    (Kind::Echo, false),
+    (Kind::Echo, true),
+    (Kind::Http, false),
+    (Kind::Http, true),
+    (Kind::Unruly, false),
+    (Kind::Unruly, true),
+];
+
+/// What differs between simulations, beside the network.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Connections that a service may have.
+    pub(crate) connections: usize,
+    /// Files that a service keeps open.
+    pub(crate) cached_files: usize,
+    /// Milliseconds until the unruly plugin takes connections.
+    pub(crate) warm_up: u64,
+    /// One in so many connections is refused by the unruly plugin; 0 for none.
+    pub(crate) refuses: u64,
+    /// One in so many instances of the unruly plugin traps at its start; 0 for none.
+    pub(crate) stumbles: u64,
+}
+
+impl Settings {
+    /// Everything is served.
+    pub(crate) const CALM: Self =
+        Self { connections: 100, cached_files: 100, warm_up: 0, refuses: 0, stumbles: 0 };
+}
+
+/// A file of the folder, small enough to be sent from memory.
+pub(crate) fn small() -> &'static [u8] {
+    file(700)
+}
+
+/// A file of the folder that is sent by the kernel.
+pub(crate) fn large() -> &'static [u8] {
+    file(50_000)
+}
+
+/// The folder's own page.
+pub(crate) fn index() -> &'static [u8] {
+    file(3000)
+}
+
+/// The file of the folder that has this size: no two have the same.
+pub(crate) fn file(size: usize) -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let bytes = BYTES.get_or_init(|| Choices::new(1).bytes(100_000, b"0123456789abcdef\n"));
+    &bytes[size..2 * size]
+}
+
+/// The settings of a service.
+pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> ServiceSettings {
+    let Settings { warm_up, refuses, stumbles, .. } = settings;
+    let plugins = plugins();
+    let (plugin, config) = match kind {
+        Kind::Echo => (&plugins.echo, "{}".to_owned()),
+        Kind::Http => (&plugins.http, r#"{"listing":true}"#.to_owned()),
+        Kind::Unruly => {
+            let config =
+                format!(r#"{{"warm-up":{warm_up},"refuses":{refuses},"stumbles":{stumbles}}}"#);
+            (&plugins.unruly, config)
+        }
+    };
+    ServiceSettings {
+        name: format!("{kind:?}").into(),
+        plugin: plugin.clone(),
+        plugin_name: "test".into(),
+        config: config.into(),
+        per_connection,
+        limits: Arc::new(limits()),
+        census: Arc::new(Census::new(settings.connections, None)),
+        unsent: 256 * KIB,
+        unsent_high: 64 * KIB,
+        unsent_low: 16 * KIB,
+        drain: Duration::from_secs(60),
+        linger: Duration::from_secs(20),
+        files: Some(plugins.root.clone()),
+        cached_files: settings.cached_files,
+    }
+}
+
+struct Plugins {
+    echo: Plugin,
+    http: Plugin,
+    unruly: Plugin,
+    root: Root,
+}
+
+fn plugins() -> &'static Plugins {
+    static PLUGINS: OnceLock<Plugins> = OnceLock::new();
+    PLUGINS.get_or_init(|| load().expect("the plugins of the simulation can be made"))
+}
+
+fn load() -> Result<Plugins> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation");
+    let wanted = EnginesConfig {
+        pooled_instances: 400,
+        table_elements: 20_000,
+        metering: Metering::Fuel(5_000_000),
+    };
+    let cache = folder.join("compiled");
+    let engines = Engines::new(&wanted, Some(&cache)).map_err(anyhow::Error::msg)?;
+    let plugin = |guest: &str| {
+        let file = guests::component(guest)?;
+        let bytes = fs::read(&file)?;
+        Plugin::load(&engines, &bytes, &["files"], &limits(), true)
+            .context(file.display().to_string())
+    };
+    Ok(Plugins {
+        echo: plugin("guests/echo")?,
+        http: plugin("guests/http")?,
+        unruly: plugin("tests/guests/unruly")?,
+        root: Root::open(&site(&folder)?)?,
+    })
+}
+
+/// Makes the folder. Files that are there stay what they are: their inodes are in ETags, whose
+/// length would else differ from run to run, and a seed must give the same run each time.
+fn site(folder: &Path) -> Result<PathBuf> {
+    let site = folder.join("site");
+    fs::create_dir_all(site.join("folder"))?;
+    let files = [
+        ("site/small.txt", small()),
+        ("site/large.bin", large()),
+        ("site/index.html", index()),
+        ("site/folder/one.txt", file(30)),
+        ("escape", b"nobody may read this"),
+    ];
+    for (name, content) in files {
+        let file = folder.join(name);
+        if fs::read(&file).ok().as_deref() != Some(content) {
+            fs::write(file, content)?;
+        }
+    }
+    Ok(site)
+}
+
+fn limits() -> Limits {
+    Limits {
+        memory: 4 * 1024 * KIB,
+        table_elements: 20_000,
+        deadline: Duration::from_secs(1),
+        start_deadline: Duration::from_secs(1),
+        deferreds: 64,
+        handles: 10_000,
+        outbox: 1024 * KIB,
+        effects: 1000,
+    }
+}
+
+const KIB: usize = 1024;
