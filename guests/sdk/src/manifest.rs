@@ -1,4 +1,4 @@
-//! What a plugin says of itself, in a custom section that the host reads without running it.
+//! What a plugin says of itself, in a custom section that can be read without running it.
 
 /// Whether a text can stand in a JSON string as it is.
 ///

@@ -10,8 +10,8 @@ use crate::transport::Transport;
 ///
 /// Export it with [`export!`](crate::export).
 pub trait Plugin: Sized + 'static {
-    /// Whether connections share state, so that all of them need one instance (a chat room).
-    /// The host then runs the service on one worker, unless its operator chooses otherwise.
+    /// Whether connections share what the plugin keeps, as in a chat room. The manifest says so;
+    /// a service of such a plugin sets `instances = "per-worker"` and `workers = 1`.
     const SHARED_STATE: bool = false;
 
     /// The service's `config` table: anything that serde can deserialize, or [`NoConfig`].

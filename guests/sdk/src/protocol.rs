@@ -12,7 +12,7 @@ pub use crate::bindings::exports::torsade::plugin::protocols::Origin;
 /// `data_received` and `write_drained` in any number, then `connection_lost` once. Then the
 /// protocol is dropped.
 pub trait Protocol: Sized + 'static {
-    /// Some bytes arrived, at most 64 KiB. How the stream is cut into chunks means nothing.
+    /// Some bytes arrived, at most 68 KiB. How the stream is cut into chunks means nothing.
     ///
     /// Returning a deferred says: I am waiting for this; deliver no more data of this
     /// connection until it has fired.

@@ -46,7 +46,7 @@ pub struct Limits {
     pub instances: usize,
     /// Bytes that may be queued on one connection; beyond it the connection is aborted. `"1MiB"`
     pub unsent: usize,
-    /// The high-water mark: with this many bytes queued `room` is 0. `"64KiB"`
+    /// The high-water mark: with this many bytes queued `room` is 0. `"128KiB"`
     pub unsent_high: usize,
     /// The low-water mark: below it a full connection gets `write-drained`. `"16KiB"`
     pub unsent_low: usize,
@@ -75,7 +75,7 @@ impl Default for Limits {
             connections_per_peer: None,
             instances: 10_000,
             unsent: MIB,
-            unsent_high: 64 * KIB,
+            unsent_high: 128 * KIB,
             unsent_low: 16 * KIB,
             drain: MINUTE,
             linger: Duration::from_secs(2),
