@@ -169,9 +169,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// When [`Reactor::turn`] has something to do though no edge comes: maybe now.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let busy =
-            !(self.again.is_empty() && self.accept_again.is_empty() && self.fired.is_empty());
-        if busy { Some(self.net.now()) } else { self.timers.next() }
+        let idle = self.again.is_empty()
+            && self.accept_again.is_empty()
+            && self.fired.is_empty()
+            && self.touched.is_empty();
+        if idle { self.timers.next() } else { Some(self.net.now()) }
     }
 
     /// Stops accepting once the backlogs are empty, and tells the plugins that want to know.
@@ -313,24 +315,22 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// Reports results and flushes transports, until neither is left or the turn's share is
-    /// used up.
+    /// Reports results and flushes transports, and what follows from that, until nothing does or
+    /// the turn's share is used up: a plugin that asks again at each answer, or writes again at
+    /// each `write-drained`, must not keep others waiting.
     fn settle(&mut self) {
-        let mut share = FIRED_A_TURN;
-        loop {
-            while share > 0
-                && let Some((waiter, outcome)) = self.fired.pop_front()
-            {
-                share -= 1;
+        for _ in 0..ROUNDS_A_TURN {
+            for _ in 0..self.fired.len() {
+                let Some((waiter, outcome)) = self.fired.pop_front() else { break };
                 self.on_fired(waiter, outcome);
             }
-            let Some(id) = self.touched.pop_front() else {
-                if share == 0 || self.fired.is_empty() {
-                    return;
-                }
-                continue;
-            };
-            self.flush(id);
+            for _ in 0..self.touched.len() {
+                let Some(id) = self.touched.pop_front() else { break };
+                self.flush(id);
+            }
+            if self.fired.is_empty() && self.touched.is_empty() {
+                return;
+            }
         }
     }
 
@@ -375,8 +375,8 @@ const READ_BYTES: usize = 68 * 1024;
 /// backlog holds that nobody raised.
 const ACCEPTS_AT_STOP: usize = 4096;
 
-/// How many results a turn reports before sockets get their turn.
-const FIRED_A_TURN: usize = 4096;
+/// How often a turn goes from results to transports and back. What is left waits for the next.
+const ROUNDS_A_TURN: usize = 16;
 
 /// Below so many timers it is not worth looking for those that nobody wants any more.
 const TIMERS_TO_SWEEP: usize = 1024;
