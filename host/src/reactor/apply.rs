@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::conn::{Conn, ConnId};
 use super::life::Life;
 use super::seen::Seen;
 use super::{Due, Reactor};
-use crate::arena::Id;
+use crate::arena::{Arena, Id};
 use crate::capability::files::{Answer, OpenFile};
 use crate::capability::{Failure, Outcome};
 use crate::net::Net;
@@ -26,7 +27,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn apply_one(&mut self, life: Id<Life>, effect: Effect, bytes: &[u8]) {
         match effect {
-            Effect::Abort { conn } => self.abort(life, conn, "this side aborted the connection"),
+            Effect::Abort { conn } => self.abort(life, conn),
             Effect::After { id, nanoseconds } => self.call_later(life, id, nanoseconds),
             Effect::Cancel { id } => self.cancel(life, id),
             Effect::Forget { id } => self.forget(life, id),
@@ -51,7 +52,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn write(&mut self, life: Id<Life>, number: u64, data: &[u8]) {
         let id = Id::from_u64(number);
-        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
+        let Some(conn) = of_life(&mut self.conns, life, id) else {
             return;
         };
         conn.stream.write(&mut self.net, data, &mut self.spares);
@@ -73,7 +74,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let small = file.content.as_deref();
         let part = small.and_then(|all| all.get(offset as usize..(offset + length) as usize));
         let id = Id::from_u64(number);
-        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
+        let Some(conn) = of_life(&mut self.conns, life, id) else {
             return;
         };
         match part {
@@ -86,7 +87,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// Something was queued on a connection: it is flushed later, unless that is too much.
-    fn wrote(&mut self, id: super::ConnId<N::Stream>) {
+    fn wrote(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let settings = &self.services[conn.service()].settings;
         let unsent = conn.stream.unsent();
@@ -102,17 +103,17 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn lose(&mut self, life: Id<Life>, number: u64) {
         let id = Id::from_u64(number);
-        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) {
+        if let Some(conn) = of_life(&mut self.conns, life, id) {
             conn.stream.lose();
             self.see(|| Seen::Lost { conn: number });
             self.touch(id);
         }
     }
 
-    fn abort(&mut self, life: Id<Life>, number: u64, why: &'static str) {
+    fn abort(&mut self, life: Id<Life>, number: u64) {
         let id = Id::from_u64(number);
-        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) {
-            conn.stream.end(End::Aborted(why));
+        if let Some(conn) = of_life(&mut self.conns, life, id) {
+            conn.stream.end(End::Aborted("this side aborted the connection"));
             self.see(|| Seen::Aborted { conn: number });
             self.touch(id);
         }
@@ -120,7 +121,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn lose_write(&mut self, life: Id<Life>, number: u64) {
         let id = Id::from_u64(number);
-        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) {
+        if let Some(conn) = of_life(&mut self.conns, life, id) {
             conn.stream.lose_write(&mut self.spares);
             self.see(|| Seen::LostWrite { conn: number });
             self.touch(id);
@@ -129,7 +130,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn pause(&mut self, life: Id<Life>, number: u64, on: bool) {
         let id = Id::from_u64(number);
-        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.life == Some(life)) else {
+        let Some(conn) = of_life(&mut self.conns, life, id) else {
             return;
         };
         conn.paused = on;
@@ -151,8 +152,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         number: u64,
         option: impl FnOnce(&mut N, &mut N::Stream) -> std::io::Result<()>,
     ) {
-        let conn = self.conns.get_mut(Id::from_u64(number));
-        if let Some(conn) = conn.filter(|conn| conn.life == Some(life))
+        if let Some(conn) = of_life(&mut self.conns, life, Id::from_u64(number))
             && let Err(e) = option(&mut self.net, conn.stream.io())
         {
             // It makes a connection better, and is no reason to end one.
@@ -207,6 +207,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.see(|| Seen::Forgotten { life: life_id.to_u64(), id });
         }
     }
+}
+
+/// A connection that is the life's own: a plugin acts on no other, whatever number it gives.
+fn of_life<S>(conns: &mut Arena<Conn<S>>, life: Id<Life>, id: ConnId<S>) -> Option<&mut Conn<S>> {
+    conns.get_mut(id).filter(|conn| conn.life == Some(life))
 }
 
 /// A timer beyond this would overflow the clock, and nobody would notice that it doesn't fire.

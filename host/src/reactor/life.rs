@@ -6,7 +6,7 @@ use super::conn::Place;
 use super::seen::Seen;
 use super::{Reactor, Ticket};
 use crate::arena::Id;
-use crate::capability::files::{Answer, Asked};
+use crate::capability::files::{Answer, Asked, OpenFile};
 use crate::capability::{Failure, Outcome};
 use crate::deferred::{Deferreds, Pending};
 use crate::net::Net;
@@ -187,7 +187,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Ok(()) => drop(self.tickets.insert(number, ticket)),
             Err(_) => {
                 let failure = Failure::new("limit", "too much work is waiting for the pool");
-                self.answer(ticket, Err(failure));
+                self.fail(ticket, failure);
             }
         }
     }
@@ -204,26 +204,21 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.opened(service, &path, Ok(file));
             }
             (ticket, Answer::Listed(Err(failure)) | Answer::Opened(Err(failure))) => {
-                self.answer(ticket, Err(failure));
+                self.fail(ticket, failure);
             }
-            (ticket, _) => self.answer(ticket, Err(lost())),
+            (ticket, _) => self.fail(ticket, lost()),
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, failed: Result<std::convert::Infallible, Failure>) {
-        let Err(failure) = failed;
+    /// The pool has no answer for a ticket.
+    fn fail(&mut self, ticket: Ticket, failure: Failure) {
         match ticket {
             Ticket::List(waiter) => self.fire(waiter, Outcome::Failed(failure)),
             Ticket::Open { service, path } => self.opened(service, &path, Err(failure)),
         }
     }
 
-    fn opened(
-        &mut self,
-        service: usize,
-        path: &str,
-        result: Result<Arc<crate::capability::files::OpenFile>, Failure>,
-    ) {
+    fn opened(&mut self, service: usize, path: &str, result: Result<Arc<OpenFile>, Failure>) {
         let now = self.net.now();
         if let Some(files) = &mut self.services[service].files {
             files.opened(path, result, now, &mut self.outcomes);
