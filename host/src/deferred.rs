@@ -5,21 +5,33 @@ use std::collections::HashMap;
 /// The deferreds of a life that have not been reported, by their numbers.
 ///
 /// It ends with its life, so a deferred of a dead instance never fires into the next one. `H` is
-/// what a deferred holds back until it has fired.
-pub(crate) struct Deferreds<H>(HashMap<u64, Pending<H>>);
+/// what a deferred holds back until it has fired, `B` what stands behind it and computes its result.
+pub(crate) struct Deferreds<H, B>(HashMap<u64, Pending<H, B>>);
 
 /// One that has not been reported.
-pub(crate) struct Pending<H> {
+pub(crate) struct Pending<H, B> {
+    /// What stands behind it.
+    pub(crate) behind: B,
     /// What it holds back.
     pub(crate) held: Option<H>,
     /// Its result, even one that is there already, gives way to a failure.
     pub(crate) cancelled: bool,
 }
 
-impl<H> Deferreds<H> {
+impl<H, B> Deferreds<H, B> {
     /// A question was asked.
-    pub(crate) fn add(&mut self, id: u64) {
-        self.0.insert(id, Pending { held: None, cancelled: false });
+    pub(crate) fn add(&mut self, id: u64, behind: B) {
+        self.0.insert(id, Pending { behind, held: None, cancelled: false });
+    }
+
+    /// What stands behind `id`, unless that has been reported already.
+    pub(crate) fn behind(&mut self, id: u64) -> Option<&mut B> {
+        self.0.get_mut(&id).map(|pending| &mut pending.behind)
+    }
+
+    /// What stands behind all of them.
+    pub(crate) fn into_all_behind(self) -> impl Iterator<Item = (u64, B)> {
+        self.0.into_iter().map(|(id, pending)| (id, pending.behind))
     }
 
     /// `id` holds `held` back from now on. `false` where it has been reported already.
@@ -34,12 +46,13 @@ impl<H> Deferreds<H> {
         pending.is_some_and(|pending| !std::mem::replace(&mut pending.cancelled, true))
     }
 
-    pub(crate) fn contains(&self, id: u64) -> bool {
-        self.0.contains_key(&id)
+    /// The same, to look at.
+    pub(crate) fn behind_ref(&self, id: u64) -> Option<&B> {
+        self.0.get(&id).map(|pending| &pending.behind)
     }
 
     /// Takes what was asked for as `id`, to report or to forget it: `None` where it was before.
-    pub(crate) fn take(&mut self, id: u64) -> Option<Pending<H>> {
+    pub(crate) fn take(&mut self, id: u64) -> Option<Pending<H, B>> {
         self.0.remove(&id)
     }
 
@@ -48,7 +61,7 @@ impl<H> Deferreds<H> {
     }
 }
 
-impl<H> Default for Deferreds<H> {
+impl<H, B> Default for Deferreds<H, B> {
     fn default() -> Self {
         Self(HashMap::new())
     }
@@ -61,8 +74,8 @@ mod tests {
     #[test]
     fn a_result_is_reported_once_and_a_late_hold_holds_nothing() {
         let mut deferreds = Deferreds::default();
-        deferreds.add(1);
-        deferreds.add(2);
+        deferreds.add(1, ());
+        deferreds.add(2, ());
         assert!(deferreds.hold(1, "connection"));
         assert_eq!(deferreds.take(1).map(|pending| pending.held), Some(Some("connection")));
         assert!(deferreds.take(1).is_none());
@@ -73,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_deferred_is_cancelled_once() {
-        let mut deferreds = Deferreds::<()>::default();
-        deferreds.add(1);
+        let mut deferreds = Deferreds::<(), ()>::default();
+        deferreds.add(1, ());
         assert!(deferreds.cancel(1) && !deferreds.cancel(1) && !deferreds.cancel(2));
         assert!(deferreds.take(1).is_some_and(|pending| pending.cancelled));
         assert!(!deferreds.cancel(1));

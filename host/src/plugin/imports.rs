@@ -97,6 +97,10 @@ impl timers::Host for Guest {
         self.ask(|id| Effect::After { id, nanoseconds })
     }
 
+    fn reschedule(&mut self, id: u64, nanoseconds: u64) -> Result<()> {
+        self.record(Effect::Reschedule { id, nanoseconds })
+    }
+
     fn elapsed(&mut self, of: Resource<OutcomeHandle>) -> Result<Result<(), types::Failure>> {
         Ok(match self.outcomes.take(&of)?.0 {
             Outcome::Elapsed => Ok(()),

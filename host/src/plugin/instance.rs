@@ -59,6 +59,10 @@ pub struct ConnFacts {
 pub enum Origin {
     /// On an endpoint of the service: its place in `listen`.
     Accepted(u32),
+    /// On a listener that the plugin made: its deferred.
+    Arrived(u64),
+    /// The plugin asked for it: its deferred.
+    Dialled(u64),
 }
 
 /// Why an instance is dead: a trap, a deadline, a limit.
@@ -131,8 +135,11 @@ impl Instance {
             let handle = TransportHandle { conn, open: true, local, peer, room };
             let transport = store.data_mut().transports.push(handle);
             let handle = transport.rep();
-            let Origin::Accepted(endpoint) = origin;
-            let origin = WitOrigin::Accepted(endpoint);
+            let origin = match origin {
+                Origin::Accepted(endpoint) => WitOrigin::Accepted(endpoint),
+                Origin::Arrived(listener) => WitOrigin::Arrived(listener),
+                Origin::Dialled(deferred) => WitOrigin::Dialled(deferred),
+            };
             let guest = exports.protocols.call_build_protocol(store, transport, origin)?;
             Ok(guest.map(|guest| Protocol { guest, handle, conn }))
         })

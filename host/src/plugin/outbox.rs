@@ -60,6 +60,10 @@ pub enum Effect {
     Pause {
         conn: u64,
     },
+    Reschedule {
+        id: u64,
+        nanoseconds: u64,
+    },
     Resume {
         conn: u64,
     },

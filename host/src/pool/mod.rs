@@ -4,10 +4,12 @@
 
 mod faulty;
 mod sim;
+mod stop;
 mod threads;
 
 pub use faulty::FaultyPool;
 pub use sim::SimPool;
+pub use stop::{Stop, Stopped};
 pub use threads::{Threads, ThreadsHandle};
 
 /// A piece of blocking work. It runs on another thread, and its result comes back to the worker.

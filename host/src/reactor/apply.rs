@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::conn::{Conn, ConnId};
-use super::life::Life;
+use super::life::{Behind, Life};
 use super::seen::Seen;
 use super::{Due, Reactor};
 use crate::arena::{Arena, Id};
@@ -42,6 +42,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             Effect::Open { id, path } => self.ask(life, id, &bytes[path], Self::open),
             Effect::Pause { conn } => self.pause(life, conn, true),
+            Effect::Reschedule { id, nanoseconds } => self.reschedule(life, id, nanoseconds),
             Effect::Resume { conn } => self.pause(life, conn, false),
             Effect::SendFile { conn, file, offset, length } => {
                 self.send_file(life, conn, &file, offset, length);
@@ -162,11 +163,24 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn call_later(&mut self, life_id: Id<Life>, id: u64, nanoseconds: u64) {
-        if self.asked(life_id, id) {
-            let delay = Duration::from_nanos(nanoseconds).min(FOREVER);
-            let at = self.net.now() + delay;
-            self.add_timer(at, Due::Fire(life_id, id));
+        if self.asked(life_id, id, Behind::Timer(0)) {
+            self.set_timer(life_id, id, 0, nanoseconds);
         }
+    }
+
+    fn reschedule(&mut self, life_id: Id<Life>, id: u64, nanoseconds: u64) {
+        let life = self.lives.get_mut(life_id);
+        if let Some(Behind::Timer(moved)) = life.and_then(|life| life.deferreds.behind(id)) {
+            *moved = moved.wrapping_add(1);
+            let moved = *moved;
+            self.set_timer(life_id, id, moved, nanoseconds);
+        }
+    }
+
+    fn set_timer(&mut self, life: Id<Life>, id: u64, moved: u32, nanoseconds: u64) {
+        let delay = Duration::from_nanos(nanoseconds).min(FOREVER);
+        let at = self.net.now() + delay;
+        self.add_timer(at, Due::Fire(life, id, moved));
     }
 
     /// Asks a capability about a path.
@@ -178,16 +192,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         question: fn(&mut Self, super::Waiter, usize, &str),
     ) {
         let service = self.lives.get(life_id).map(|life| life.service);
-        if let (Some(service), true) = (service, self.asked(life_id, id)) {
+        if let (Some(service), true) = (service, self.asked(life_id, id, Behind::Answer)) {
             let path = std::str::from_utf8(path).expect("a wasm string was checked to be UTF-8");
             question(self, (life_id, id), service, path);
         }
     }
 
     /// From now on `id` is waited for.
-    fn asked(&mut self, life_id: Id<Life>, id: u64) -> bool {
+    fn asked(&mut self, life_id: Id<Life>, id: u64, behind: Behind) -> bool {
         let Some(life) = self.lives.get_mut(life_id) else { return false };
-        life.deferreds.add(id);
+        life.deferreds.add(id, behind);
         self.see(|| Seen::Asked { life: life_id.to_u64(), id });
         true
     }

@@ -17,7 +17,7 @@ use crate::pool::{Pool, Work};
 pub(super) struct Life {
     pub(super) service: usize,
     pub(super) instance: Instance,
-    pub(super) deferreds: Deferreds<Hold>,
+    pub(super) deferreds: Deferreds<Hold, Behind>,
     /// Its connections, by number.
     pub(super) conns: Vec<u64>,
     /// It has not started yet: its connections wait for this deferred.
@@ -28,6 +28,15 @@ pub(super) struct Life {
 
 /// Who waits for a result: a deferred of a life.
 pub(super) type Waiter = (Id<Life>, u64);
+
+/// What stands behind a deferred.
+#[derive(Debug)]
+pub(super) enum Behind {
+    /// Something that nothing has to stop.
+    Answer,
+    /// A timer, and how often it was moved: only its last place counts.
+    Timer(u32),
+}
 
 /// What a deferred holds back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -136,7 +145,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Reports a result, unless nobody waits for it any more.
     pub(super) fn on_fired(&mut self, (life_id, id): Waiter, outcome: Outcome) {
         let Some(life) = self.lives.get_mut(life_id) else { return };
-        let Some(Pending { held, cancelled }) = life.deferreds.take(id) else { return };
+        let Some(Pending { held, cancelled, .. }) = life.deferreds.take(id) else { return };
         let outcome = if cancelled { Outcome::Failed(Failure::cancelled()) } else { outcome };
         let failure = match &outcome {
             Outcome::Failed(failure) => Some(failure.code),

@@ -26,7 +26,7 @@ use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transport::queue::Spares;
 use conn::{Conn, ConnId};
-use life::{Life, Waiter};
+use life::{Behind, Life, Waiter};
 use service::Service;
 
 pub use seen::{Counts, Seen};
@@ -85,8 +85,8 @@ enum Due {
     Accept(u64),
     /// A connection should have sent more than this by now.
     Drain(u64, u64),
-    /// A deferred of a life fires.
-    Fire(Id<Life>, u64),
+    /// A deferred of a life fires, unless its timer was moved since.
+    Fire(Id<Life>, u64, u32),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
 }
@@ -309,7 +309,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 None => return,
                 Some(Due::Accept(listener)) => self.on_acceptable(Id::from_u64(listener)),
                 Some(Due::Drain(conn, sent)) => self.on_drain_due(Id::from_u64(conn), sent),
-                Some(Due::Fire(life, id)) => self.fire((life, id), Outcome::Elapsed),
+                Some(Due::Fire(life, id, moved)) if is_set(&self.lives, life, id, moved) => {
+                    self.fire((life, id), Outcome::Elapsed);
+                }
+                Some(Due::Fire(..)) => {}
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
             }
         }
@@ -341,9 +344,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             timers.retain(|due| match due {
                 Due::Accept(_) => true,
                 Due::Drain(conn, _) | Due::Linger(conn) => conns.get(Id::from_u64(*conn)).is_some(),
-                Due::Fire(life, id) => {
-                    lives.get(*life).is_some_and(|life| life.deferreds.contains(*id))
-                }
+                Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
             });
             self.timers_to_sweep = TIMERS_TO_SWEEP.max(2 * self.timers.len());
         }
@@ -357,6 +358,12 @@ impl<N: Net + AsRawFd, P: Pool<Answer>> AsRawFd for Reactor<N, P> {
     fn as_raw_fd(&self) -> RawFd {
         self.net.as_raw_fd()
     }
+}
+
+/// Whether a deferred's timer is still to fire as it was set when it had been `moved` so often.
+fn is_set(lives: &Arena<Life>, life: Id<Life>, id: u64, moved: u32) -> bool {
+    let behind = lives.get(life).and_then(|life| life.deferreds.behind_ref(id));
+    matches!(behind, Some(Behind::Timer(times)) if *times == moved)
 }
 
 fn listener_token<L>(id: Id<Listener<L>>) -> u64 {
