@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -62,6 +63,11 @@ impl Broken {
     fn io(&mut self, stream: &BrokenStream) -> (&mut SimNet, &mut SimStream) {
         let (net, late) = self.late(stream);
         (net, &mut late.io)
+    }
+
+    fn add(&mut self, io: SimStream) -> BrokenStream {
+        self.streams.push(Some(Late { io, unsent: Vec::new() }));
+        BrokenStream(self.streams.len() - 1)
     }
 
     fn take(&mut self, stream: &BrokenStream) -> SimStream {
@@ -128,8 +134,12 @@ impl Net for Broken {
 
     fn accept(&mut self, listener: &mut SimListener) -> io::Result<(BrokenStream, Address)> {
         let (io, peer) = self.net.accept(listener)?;
-        self.streams.push(Some(Late { io, unsent: Vec::new() }));
-        Ok((BrokenStream(self.streams.len() - 1), peer))
+        Ok((self.add(io), peer))
+    }
+
+    fn connect(&mut self, to: &Address, from: Option<IpAddr>) -> io::Result<BrokenStream> {
+        let io = Net::connect(&mut self.net, to, from)?;
+        Ok(self.add(io))
     }
 
     fn close(&mut self, stream: BrokenStream) {
@@ -154,12 +164,25 @@ impl Net for Broken {
         self.net.waker()
     }
 
+    fn listen(&mut self, at: &Address, backlog: u32, mode: Option<u32>) -> io::Result<SimListener> {
+        self.net.listen(at, backlog, mode)
+    }
+
+    fn listener_address(&self, listener: &SimListener) -> io::Result<Address> {
+        self.net.listener_address(listener)
+    }
+
     fn watch_listener(&mut self, listener: &mut SimListener, token: u64) -> io::Result<()> {
         self.net.watch_listener(listener, token)
     }
 
     fn close_listener(&mut self, listener: SimListener) {
         self.net.close_listener(listener);
+    }
+
+    fn connected(&mut self, stream: &mut BrokenStream) -> io::Result<bool> {
+        let (net, io) = self.io(stream);
+        net.connected(io)
     }
 
     fn watch(&mut self, stream: &mut BrokenStream, token: u64) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice};
+use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
@@ -76,6 +77,16 @@ impl<N: Net> Net for Faulty<N> {
         self.net.waker()
     }
 
+    fn listen(&mut self, at: &Address, backlog: u32, mode: Option<u32>) -> io::Result<N::Listener> {
+        self.call("listen", Errno::ADDRINUSE)?;
+        self.net.listen(at, backlog, mode)
+    }
+
+    fn listener_address(&self, listener: &N::Listener) -> io::Result<Address> {
+        self.call("listener_address", Errno::NOBUFS)?;
+        self.net.listener_address(listener)
+    }
+
     fn watch_listener(&mut self, listener: &mut N::Listener, token: u64) -> io::Result<()> {
         self.call("watch_listener", Errno::NOSPC)?;
         self.net.watch_listener(listener, token)
@@ -88,6 +99,16 @@ impl<N: Net> Net for Faulty<N> {
 
     fn close_listener(&mut self, listener: N::Listener) {
         self.net.close_listener(listener);
+    }
+
+    fn connect(&mut self, to: &Address, from: Option<IpAddr>) -> io::Result<N::Stream> {
+        self.call("connect", Errno::ADDRNOTAVAIL)?;
+        self.net.connect(to, from)
+    }
+
+    fn connected(&mut self, stream: &mut N::Stream) -> io::Result<bool> {
+        self.call("connected", ErrorKind::ConnectionRefused)?;
+        self.net.connected(stream)
     }
 
     fn watch(&mut self, stream: &mut N::Stream, token: u64) -> io::Result<()> {
@@ -158,13 +179,28 @@ impl<N: Net> Net for Faulty<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::sim::SimNet;
+    use crate::net::sim::{Behind, SimNet};
+
+    /// Connects, and listens; every call may fail.
+    fn begin(net: &mut Faulty<SimNet>) -> io::Result<()> {
+        let at = Address::Tcp(([192, 0, 2, 7], 80).into());
+        net.net().stand(at.clone(), Behind::Open);
+        let mut stream = net.connect(&at, None)?;
+        net.connected(&mut stream)?;
+        net.close(stream);
+        let listener = net.listen(&at, 5, None)?;
+        net.listener_address(&listener)?;
+        net.close_listener(listener);
+        Ok(())
+    }
 
     /// Accepts a connection, reads and answers; every call may fail.
     fn session(net: &mut Faulty<SimNet>) -> io::Result<()> {
+        begin(net)?;
         let mut listener = net.net().listener();
         net.watch_listener(&mut listener, 1)?;
-        net.net().connect(0);
+        let index = listener.index();
+        net.net().connect(index);
         while net.net().open_streams() == 0 {
             net.poll(None, &mut Vec::new())?;
             match net.accept(&mut listener) {
@@ -193,7 +229,9 @@ mod tests {
             assert_eq!(net.calls(), n);
             failed.push(net.what_failed().expect("a call has failed"));
         }
-        for call in ["watch_listener", "poll", "accept", "watch", "write", "shutdown_write"] {
+        let begun = ["connect", "connected", "listen", "listener_address", "watch_listener"];
+        let served = ["poll", "accept", "watch", "write", "shutdown_write"];
+        for call in begun.into_iter().chain(served) {
             assert!(failed.contains(&call), "{call} is not in {failed:?}");
         }
     }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,6 +37,23 @@ pub trait Net {
     /// A handle that ends a [`Net::poll`] from another thread.
     fn waker(&self) -> Waker;
 
+    /// Listens at `at`, where nobody else may listen; port 0 lets the system pick one. `backlog`
+    /// connections may wait for [`Net::accept`]. `mode` is for the file of a Unix socket, and
+    /// ignored elsewhere; `None` leaves what the umask makes.
+    ///
+    /// # Errors
+    /// `AddrInUse` where somebody listens, or where a file that is no socket is. A socket that a
+    /// dead process left is removed.
+    fn listen(
+        &mut self,
+        at: &Address,
+        backlog: u32,
+        mode: Option<u32>,
+    ) -> io::Result<Self::Listener>;
+
+    /// Where it listens: with the port that the system picked, where 0 was asked for.
+    fn listener_address(&self, listener: &Self::Listener) -> io::Result<Address>;
+
     /// From now on, edges of `listener` are reported as `token`.
     fn watch_listener(&mut self, listener: &mut Self::Listener, token: u64) -> io::Result<()>;
 
@@ -45,6 +62,23 @@ pub trait Net {
 
     /// Stops listening, and removes the name that the listener left in the file system.
     fn close_listener(&mut self, listener: Self::Listener);
+
+    /// Begins a connection to `to`, and returns at once; TCP's begins at the address `from`, if
+    /// there is one. Once the stream is watched, a writable or a failed edge says that
+    /// [`Net::connected`] may know more. As accepted ones, it has `TCP_NODELAY` set.
+    ///
+    /// # Errors
+    /// `InvalidInput` where `from` is of another family than `to`. What the kernel can tell at
+    /// once may be told here or by [`Net::connected`]; for Unix sockets that is all there is to
+    /// tell. A full backlog of a Unix socket is `ConnectionRefused`.
+    fn connect(&mut self, to: &Address, from: Option<IpAddr>) -> io::Result<Self::Stream>;
+
+    /// Whether the peer of a stream that [`Net::connect`] began has taken it: `false` where it is
+    /// not decided yet.
+    ///
+    /// # Errors
+    /// What the connection failed with. It is told once.
+    fn connected(&mut self, stream: &mut Self::Stream) -> io::Result<bool>;
 
     /// From now on, edges of `stream` are reported as `token`. What is ready at this moment is
     /// reported too.
@@ -110,7 +144,7 @@ pub struct Ready {
 }
 
 /// One end of a stream.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Address {
     /// Of TCP.
     Tcp(SocketAddr),

@@ -4,8 +4,8 @@
 //! does what TCP may do to a program: it cuts and delays what is sent, blocks writers, reports
 //! edges in any order and some for nothing, and loses the last bytes where a reset overtakes them.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, HostUnreachable};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,13 @@ use std::time::{Duration, Instant};
 
 use self::seed::Seed;
 use self::wire::{Packet, Wire};
-use super::Ready;
+use super::{Address, Ready};
 
+pub use self::dial::Behind;
+
+mod dial;
 mod far;
+mod listen;
 mod near;
 mod seed;
 mod wire;
@@ -28,6 +32,10 @@ pub struct SimNet {
     conditions: Conditions,
     wires: Vec<Wire>,
     listeners: Vec<Backlog>,
+    /// Who stands behind the addresses that the near side may connect to.
+    hosts: HashMap<Address, Behind>,
+    /// Connections that the near side began, as they reached their far ends.
+    dialled: VecDeque<(Far, Address)>,
     /// When something arrives, and on which wire.
     schedule: BTreeSet<(Instant, usize)>,
     /// What has an edge to report.
@@ -84,8 +92,8 @@ impl SimListener {
     }
 }
 
-#[derive(Default)]
 struct Backlog {
+    address: Address,
     token: Option<u64>,
     edge: bool,
     closed: bool,
@@ -121,6 +129,8 @@ impl SimNet {
             conditions,
             wires: Vec::new(),
             listeners: Vec::new(),
+            hosts: HashMap::new(),
+            dialled: VecDeque::new(),
             schedule: BTreeSet::new(),
             edges: Vec::new(),
             woken: Arc::default(),
@@ -133,13 +143,7 @@ impl SimNet {
         &mut self.conditions
     }
 
-    /// A new listener.
-    pub fn listener(&mut self) -> SimListener {
-        self.listeners.push(Backlog::default());
-        SimListener(self.listeners.len() - 1)
-    }
-
-    /// How many near ends were accepted and not closed yet.
+    /// How many near ends were accepted, or began a connection, and are not closed yet.
     pub fn open_streams(&self) -> usize {
         self.wires.iter().filter(|wire| wire.near.accepted && !wire.near.closed).count()
     }
@@ -174,7 +178,11 @@ impl SimNet {
     }
 
     fn launch(&mut self, wire: usize, to: To, packet: Packet) {
-        let at = self.now + self.seed.up_to(self.conditions.delay);
+        self.launch_within(self.conditions.delay, wire, to, packet);
+    }
+
+    fn launch_within(&mut self, longest: Duration, wire: usize, to: To, packet: Packet) {
+        let at = self.now + self.seed.up_to(longest);
         let pipe = match to {
             To::Far => &mut self.wires[wire].to_far,
             To::Near => &mut self.wires[wire].to_near,
@@ -209,27 +217,37 @@ impl SimNet {
     }
 
     fn land_near(&mut self, wire: usize, packet: Packet) {
-        let Wire { listener, near, to_near, .. } = &mut self.wires[wire];
+        let Wire { near, to_near, .. } = &mut self.wires[wire];
         match packet {
-            Packet::Syn if !self.listeners[*listener].closed => {
-                let source = Source::Listener(*listener);
-                self.listeners[*listener].waiting.push_back(wire);
-                return self.edge(source);
-            }
-            Packet::Syn => return self.reset_by_near(wire),
+            Packet::Syn => return self.land_syn(wire),
             // Nobody will ever read it, and TCP says so.
             Packet::Data(_) if near.closed => return self.reset_by_near(wire),
             _ if near.closed || near.reset => return,
             Packet::Data(data) => to_near.arrived.extend(data),
             Packet::Fin => to_near.ended = true,
-            Packet::Reset => {
-                let ended = to_near.ended;
-                near.error = Some(if ended { BrokenPipe } else { ConnectionReset });
+            Packet::SynAck => near.connecting = false,
+            Packet::Reset | Packet::Unreachable => {
+                near.error = Some(match packet {
+                    Packet::Unreachable => HostUnreachable,
+                    _ if near.connecting => ConnectionRefused,
+                    _ if to_near.ended => BrokenPipe,
+                    _ => ConnectionReset,
+                });
                 near.reset = true;
+                near.connecting = false;
                 to_near.lose_unread(&mut self.seed);
             }
         }
         self.edge(Source::Wire(wire));
+    }
+
+    fn land_syn(&mut self, wire: usize) {
+        let listener = self.wires[wire].listener;
+        let Some(listener) = listener.filter(|listener| !self.listeners[*listener].closed) else {
+            return self.reset_by_near(wire);
+        };
+        self.listeners[listener].waiting.push_back(wire);
+        self.edge(Source::Listener(listener));
     }
 
     /// What is ready, in any order; some of it may be left for the next time.
@@ -271,5 +289,7 @@ fn amount(seed: &mut Seed, cut: u8, most: usize) -> usize {
     if seed.chance(cut) { seed.pick(most) } else { most }
 }
 
+#[cfg(test)]
+mod dial_tests;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,17 @@ impl SimNet {
     /// Connects to the `listener`-th listener; where it is closed, the far end sees a reset.
     pub fn connect(&mut self, listener: usize) -> Far {
         assert!(listener < self.listeners.len(), "there is a listener {listener}");
-        self.wires.push(Wire::new(listener));
+        let local = self.local_of(&self.listeners[listener].address);
+        self.call_near(Some(listener), local)
+    }
+
+    /// Connects to who listens at an address; where nobody does, the far end sees a reset.
+    pub fn connect_to(&mut self, address: &Address) -> Far {
+        self.call_near(self.listener_at(address), address.clone())
+    }
+
+    fn call_near(&mut self, listener: Option<usize>, local: Address) -> Far {
+        self.wires.push(Wire::new(listener, local));
         let wire = self.wires.len() - 1;
         self.launch(wire, To::Near, Packet::Syn);
         Far(wire)
@@ -86,12 +96,12 @@ impl SimNet {
         self.wires[far.0].to_far.entered
     }
 
-    /// Whether the near end was accepted.
+    /// Whether the near end was accepted, or began the connection.
     pub fn accepted(&self, far: Far) -> bool {
         self.wires[far.0].near.accepted
     }
 
-    /// The address by which the near end knows the far one.
+    /// The address by which the near end knows a far one that connected to it over TCP.
     pub fn far_address(far: Far) -> Address {
         let host = Ipv4Addr::from_bits(0x0a00_0002 + far.0 as u32);
         Address::Tcp(SocketAddr::from((host, 40_000 + (far.0 % 20_000) as u16)))
@@ -110,7 +120,8 @@ impl SimNet {
                 far.unsent.clear();
                 to_far.lose_unread(&mut self.seed);
             }
-            Packet::Syn => unreachable!("only far ends connect"),
+            Packet::Syn => return self.answer(wire),
+            Packet::SynAck | Packet::Unreachable => unreachable!("the far end is no kernel"),
         }
         self.drain(wire);
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
 
-use super::wire::{Packet, Wire};
+use super::wire::{Near, Packet, Wire};
 use super::{Far, SimListener, SimNet, SimStream, Source, To, amount};
 use crate::net::{Address, Net, Ready, Waker};
 
@@ -51,6 +51,20 @@ impl Net for SimNet {
         Waker::new(move || woken.store(true, Ordering::Release))
     }
 
+    fn listen(
+        &mut self,
+        at: &Address,
+        _backlog: u32,
+        _mode: Option<u32>,
+    ) -> io::Result<SimListener> {
+        self.tick();
+        self.bind(at)
+    }
+
+    fn listener_address(&self, listener: &SimListener) -> io::Result<Address> {
+        Ok(self.listeners[listener.0].address.clone())
+    }
+
     fn watch_listener(&mut self, listener: &mut SimListener, token: u64) -> io::Result<()> {
         self.listeners[listener.0].token = Some(token);
         self.edge(Source::Listener(listener.0));
@@ -69,7 +83,11 @@ impl Net for SimNet {
         waiting.pop_front();
         self.wires[wire].near.accepted = true;
         self.note(b'a', wire as u64, &[]);
-        Ok((SimStream(wire), Self::far_address(Far(wire))))
+        let peer = match &self.listeners[listener.0].address {
+            Address::Tcp(_) => Self::far_address(Far(wire)),
+            Address::Unix(_) => Address::Unix("".into()),
+        };
+        Ok((SimStream(wire), peer))
     }
 
     fn close_listener(&mut self, listener: SimListener) {
@@ -81,6 +99,22 @@ impl Net for SimNet {
         }
     }
 
+    fn connect(&mut self, to: &Address, from: Option<IpAddr>) -> io::Result<SimStream> {
+        self.tick();
+        self.dial(to, from)
+    }
+
+    fn connected(&mut self, stream: &mut SimStream) -> io::Result<bool> {
+        self.tick();
+        match self.take_error(stream)? {
+            Some(e) => Err(e),
+            None => {
+                let Near { connecting, reset, .. } = self.wires[stream.0].near;
+                Ok(!connecting && !reset)
+            }
+        }
+    }
+
     fn watch(&mut self, stream: &mut SimStream, token: u64) -> io::Result<()> {
         self.wires[stream.0].near.token = Some(token);
         self.edge(Source::Wire(stream.0));
@@ -88,8 +122,7 @@ impl Net for SimNet {
     }
 
     fn local_address(&self, stream: &SimStream) -> io::Result<Address> {
-        let port = 8000 + self.wires[stream.0].listener as u16;
-        Ok(Address::Tcp(SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port))))
+        Ok(self.wires[stream.0].local.clone())
     }
 
     fn read(&mut self, stream: &mut SimStream, into: &mut [u8]) -> io::Result<usize> {
@@ -146,7 +179,7 @@ impl Net for SimNet {
     fn shutdown_write(&mut self, stream: &mut SimStream) -> io::Result<()> {
         self.tick();
         let Wire { near, to_far, .. } = &self.wires[stream.0];
-        if near.reset {
+        if near.reset || near.connecting {
             return Err(ErrorKind::NotConnected.into());
         }
         if !to_far.fin_sent {
@@ -172,7 +205,8 @@ impl Net for SimNet {
     fn close(&mut self, stream: SimStream) {
         self.note(b'c', stream.0 as u64, &[]);
         let Wire { near, to_near, to_far, .. } = &mut self.wires[stream.0];
-        if !near.reset && !to_near.arrived.is_empty() {
+        let unread = !to_near.arrived.is_empty();
+        if !near.reset && (unread || near.connecting) {
             return self.reset_by_near(stream.0);
         }
         near.closed = true;
@@ -193,7 +227,7 @@ impl Net for SimNet {
 
 impl SimNet {
     /// A call into the kernel takes a moment, and something may arrive meanwhile.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.now += self.seed.up_to(CALL);
         self.arrive();
     }
@@ -223,7 +257,9 @@ impl SimNet {
         if near.reset || to_far.fin_sent {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        let room = to_far.room(self.conditions.window);
+        // The edge that tells of the connection tells of room as well.
+        let window = if near.connecting { 0 } else { self.conditions.window };
+        let room = to_far.room(window);
         near.blocked = room < most;
         if room == 0 && most > 0 {
             return Err(ErrorKind::WouldBlock.into());
@@ -259,7 +295,7 @@ impl SimNet {
     }
 
     /// Adds a call to the trace (FNV-1a).
-    fn note(&mut self, call: u8, on: u64, data: &[u8]) {
+    pub(super) fn note(&mut self, call: u8, on: u64, data: &[u8]) {
         let nanos = self.elapsed().as_nanos() as u64;
         let head = [call].into_iter().chain(on.to_le_bytes()).chain(nanos.to_le_bytes());
         for byte in head.chain(data.iter().copied()) {

@@ -7,10 +7,10 @@ use super::*;
 use crate::net::Net;
 
 /// No cuts, no delays, nothing spurious.
-const CALM: Conditions =
+pub(super) const CALM: Conditions =
     Conditions { cut: 0, delay: Duration::ZERO, spurious: 0, refusals: 0, window: 64 * 1024 };
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// A network with one accepted and watched connection.
 fn pair(seed: u64, conditions: Conditions) -> (SimNet, Far, SimStream) {
@@ -32,29 +32,29 @@ fn pair(seed: u64, conditions: Conditions) -> (SimNet, Far, SimStream) {
     (net, far, stream)
 }
 
-fn turn(net: &mut SimNet) -> Vec<Ready> {
+pub(super) fn turn(net: &mut SimNet) -> Vec<Ready> {
     let mut ready = Vec::new();
     net.poll(None, &mut ready).unwrap();
     ready
 }
 
 /// Lets all arrive; what is reported meanwhile is lost.
-fn settle(net: &mut SimNet) {
+pub(super) fn settle(net: &mut SimNet) {
     while !net.idle() {
         turn(net);
     }
 }
 
-fn write(net: &mut SimNet, stream: &mut SimStream, data: &[u8]) -> io::Result<usize> {
+pub(super) fn write(net: &mut SimNet, stream: &mut SimStream, data: &[u8]) -> io::Result<usize> {
     net.write(stream, &[IoSlice::new(data)], false)
 }
 
-fn read(net: &mut SimNet, stream: &mut SimStream, most: usize) -> io::Result<Vec<u8>> {
+pub(super) fn read(net: &mut SimNet, stream: &mut SimStream, most: usize) -> io::Result<Vec<u8>> {
     let mut into = vec![0; most];
     net.read(stream, &mut into).map(|length| into[..length].to_vec())
 }
 
-fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
+pub(super) fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
     result.unwrap_err().kind()
 }
 

@@ -5,12 +5,18 @@ use std::io::ErrorKind;
 use std::mem;
 use std::time::Instant;
 
+use super::Behind;
 use super::seed::Seed;
-use crate::net::Ready;
+use crate::net::{Address, Ready};
 
 pub(super) struct Wire {
-    /// The number of the listener that it leads to.
-    pub(super) listener: usize,
+    /// The number of the listener that it leads to; `None` where the near end began it, or where
+    /// it leads nowhere.
+    pub(super) listener: Option<usize>,
+    /// The near end's address.
+    pub(super) local: Address,
+    /// Where the near end asked to be connected to, and what stands there.
+    pub(super) dialled: Option<(Address, Behind)>,
     pub(super) near: Near,
     pub(super) far: Far,
     pub(super) to_near: Pipe,
@@ -18,9 +24,11 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(listener: usize) -> Self {
+    pub(super) fn new(listener: Option<usize>, local: Address) -> Self {
         Self {
             listener,
+            local,
+            dialled: None,
             near: Near::default(),
             far: Far { reading: true, ..Far::default() },
             to_near: Pipe::default(),
@@ -31,7 +39,10 @@ impl Wire {
     /// What epoll would say of the near end now; `None` where it would say nothing.
     pub(super) fn ready(&self, window: usize) -> Option<Ready> {
         let token = self.near.token.filter(|_| !self.near.closed)?;
-        let Near { reset, .. } = self.near;
+        let Near { connecting, reset, .. } = self.near;
+        if connecting {
+            return None;
+        }
         let ready = Ready {
             token,
             readable: reset || self.to_near.ended || !self.to_near.arrived.is_empty(),
@@ -58,7 +69,10 @@ impl Wire {
 #[derive(Default)]
 pub(super) struct Near {
     pub(super) token: Option<u64>,
+    /// It was accepted, or began the connection.
     pub(super) accepted: bool,
+    /// It began the connection, and the far end has not answered.
+    pub(super) connecting: bool,
     pub(super) closed: bool,
     /// An edge of it waits in the network's queue.
     pub(super) edge: bool,
@@ -89,6 +103,10 @@ pub(super) enum Packet {
     Fin,
     Reset,
     Syn,
+    /// The far end takes the connection.
+    SynAck,
+    /// There is no way to the far end.
+    Unreachable,
 }
 
 /// One direction: what is under way in order of arrival, and what has arrived and wasn't read.
@@ -120,7 +138,7 @@ impl Pipe {
                 self.entered += data.len() as u64;
             }
             Packet::Fin => assert!(!mem::replace(&mut self.fin_sent, true), "one FIN is sent"),
-            Packet::Reset | Packet::Syn => {}
+            Packet::Reset | Packet::Syn | Packet::SynAck | Packet::Unreachable => {}
         }
         self.flight.push_back((at, packet));
         at
