@@ -2,5 +2,7 @@
 
 pub mod endpoint;
 pub(crate) mod listener;
+mod pieces;
 pub(crate) mod queue;
 pub(crate) mod stream;
+mod unix_name;
