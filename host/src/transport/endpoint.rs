@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::str::FromStr;
 
-use super::pieces::{Pieces, Syntax, number};
+use super::pieces::{self, Pieces, Syntax, number};
 use crate::net::Address;
 
+pub use super::pieces::ENDPOINT_MAX;
 pub use super::unix_name::{UNIX_NAME_MAX, UnixName};
 
 /// How many connections the system keeps waiting for `accept` where an endpoint doesn't say. The
@@ -148,7 +149,7 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(endpoint: &str) -> Result<Self, EndpointError> {
-        parse(endpoint).map_err(|problem| EndpointError::new(endpoint, problem))
+        pieces::read(endpoint, parse)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What carries bytes: endpoints, listeners, streams. No wasm, no protocol.
 
+pub mod client_endpoint;
+pub mod connector;
 pub mod endpoint;
 pub(crate) mod listener;
 mod pieces;

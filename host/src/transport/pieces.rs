@@ -2,6 +2,28 @@
 
 use std::mem;
 
+use super::endpoint::EndpointError;
+
+/// The longest endpoint string in bytes. The longest that means something, a path with every
+/// character escaped, is far shorter.
+pub const ENDPOINT_MAX: usize = 1024;
+
+/// How much of a string that is too long its error shows, in characters.
+const SHOWN: usize = 64;
+
+/// Reads an endpoint string by `parse`, unless it is too long.
+pub(super) fn read<T>(
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<T, EndpointError> {
+    if text.len() > ENDPOINT_MAX {
+        let shown: String = text.chars().take(SHOWN).chain(['…']).collect();
+        let problem = format!("it is {} bytes long; {ENDPOINT_MAX} are the most", text.len());
+        return Err(EndpointError::new(&shown, problem));
+    }
+    parse(text).map_err(|problem| EndpointError::new(text, problem))
+}
+
 /// How the arguments of a kind of endpoint may be written.
 #[derive(Clone, Copy)]
 pub(super) struct Syntax {
@@ -68,17 +90,16 @@ impl Pieces {
 
 /// What is wrong with a value that has no key where it needs one; `behind` is the key before it.
 fn misplaced(text: &str, value: &str, behind: Option<&str>, syntax: Syntax) -> String {
-    let leads = syntax.positional.first().is_some_and(|first| syntax.addresses.contains(first));
+    let key = behind.or(syntax.positional.first().copied()).unwrap_or_default();
     match behind {
-        Some(key) if syntax.addresses.contains(&key) => {
-            format!("an IPv6 address goes in brackets, as {key}=[::1]")
-        }
-        None if leads && text.contains("::") => {
-            "an IPv6 address goes in brackets, as tcp:[::1]:80".to_owned()
-        }
-        _ if value.is_empty() => "a piece of it is empty".to_owned(),
-        _ => format!("{value:?} is not of the form key=value"),
+        _ if !text.contains("::") || !syntax.addresses.contains(&key) => {}
+        Some(_) => return format!("an IPv6 address goes in brackets, as {key}=[::1]"),
+        None => return "an IPv6 address goes in brackets, as tcp:[::1]:80".to_owned(),
     }
+    if value.is_empty() {
+        return "a piece of it is empty".to_owned();
+    }
+    format!("{value:?} is not of the form key=value")
 }
 
 /// Cuts the text at each `:` and each piece at its first `=`, and takes the escapes away.
