@@ -189,5 +189,8 @@ fn join(parts: impl Iterator<Item = String>) -> String {
 }
 
 #[cfg(test)]
+#[path = "connector_net_tests.rs"]
+mod net_tests;
+#[cfg(test)]
 #[path = "connector_tests.rs"]
 mod tests;

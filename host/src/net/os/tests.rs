@@ -158,3 +158,21 @@ fn abstract_names_need_no_file_and_must_not_be_empty() {
         assert_eq!(kind(net.listen(&empty, 5, None)), ErrorKind::InvalidInput);
     }
 }
+
+#[test]
+fn a_connection_to_itself_is_refused() {
+    let mut net = OsNet::new().unwrap();
+    let socket = socket::tcp_socket(([127, 0, 0, 1], 0).into()).unwrap();
+    rustix::net::bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let own = rustix::net::getsockname(&socket).unwrap();
+    // It is made at once, or a moment later.
+    let _ = rustix::net::connect(&socket, &own);
+    let mut stream = OsStream::Tcp(mio::net::TcpStream::from_std(socket.into()));
+    let told = loop {
+        match net.connected(&mut stream) {
+            Ok(connected) => assert!(!connected),
+            Err(e) => break e,
+        }
+    };
+    assert_eq!(told.kind(), ErrorKind::ConnectionRefused);
+}
