@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub mod files;
+pub mod resolver;
 
 use files::{Entry, OpenFile};
 
