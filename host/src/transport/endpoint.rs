@@ -232,7 +232,7 @@ fn backlog(pieces: &mut Pieces) -> Result<u32, String> {
         .ok_or_else(|| format!("backlog {backlog:?} is not a number from 1 to {BACKLOG_MAX}"))
 }
 
-fn address(interface: &str, port: u16, only_v6: bool) -> Result<SocketAddr, String> {
+pub(super) fn address(interface: &str, port: u16, only_v6: bool) -> Result<SocketAddr, String> {
     let bare = interface.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let v4 = interface.parse::<Ipv4Addr>().ok().filter(|_| !only_v6);
     // By way of a socket address, since only those take a scope (fe80::1%2).

@@ -6,5 +6,7 @@ pub mod endpoint;
 pub(crate) mod listener;
 mod pieces;
 pub(crate) mod queue;
+pub mod range;
 pub(crate) mod stream;
+pub mod target;
 mod unix_name;

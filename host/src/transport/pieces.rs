@@ -103,7 +103,7 @@ fn misplaced(text: &str, value: &str, behind: Option<&str>, syntax: Syntax) -> S
 }
 
 /// Cuts the text at each `:` and each piece at its first `=`, and takes the escapes away.
-fn split(text: &str, syntax: Syntax) -> Result<Vec<(Option<String>, String)>, String> {
+pub(super) fn split(text: &str, syntax: Syntax) -> Result<Vec<(Option<String>, String)>, String> {
     let mut pieces = Vec::new();
     let (mut key, mut word) = (None, String::new());
     let mut characters = text.chars();
