@@ -258,8 +258,7 @@ fn load_service(
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
     let per_connection = service.instances == Instances::PerConnection;
     let limits = Arc::new(limits(&service.limits));
-    let granted: &[&str] = if service.grants.files.is_some() { &["files"] } else { &[] };
-    let plugin = Plugin::load(engines, bytes, granted, &limits, per_connection)
+    let plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     let config = service.config.to_string();
     let files = match &service.grants.files {

@@ -103,6 +103,11 @@ impl<'a> Section<'a> {
         self.field(key).and_then(|field| mistakes.keep(field.count(range)))
     }
 
+    /// `true` or `false`; without the key `false`.
+    pub(super) fn flag(&mut self, key: &'static str, mistakes: &mut Mistakes) -> bool {
+        self.field(key).and_then(|field| mistakes.keep(field.boolean())).unwrap_or(false)
+    }
+
     /// Writes down every key that was never asked for.
     pub(super) fn finish(self, mistakes: &mut Mistakes) {
         for key in self.table.keys() {
@@ -151,6 +156,10 @@ impl<'a> Field<'a> {
     pub(super) fn list(&self, wanted: &str) -> Result<Vec<Field<'a>>, Mistake> {
         let list = self.value.get_ref().as_array().ok_or_else(|| self.wanted(wanted))?;
         Ok(list.iter().map(|value| Self { path: self.path.clone(), value }).collect())
+    }
+
+    fn boolean(&self) -> Result<bool, Mistake> {
+        self.value.get_ref().as_bool().ok_or_else(|| self.wanted("true or false"))
     }
 
     fn count(&self, range: RangeInclusive<usize>) -> Result<usize, Mistake> {

@@ -8,6 +8,7 @@ use super::field::{Field, Section};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
+const TIB: usize = 1024 * GIB;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -58,6 +59,26 @@ pub struct Limits {
     pub linger: Duration,
     /// Files that each worker keeps open for the service in its cache. `1000`
     pub cached_files: usize,
+    /// Names of hosts that each worker remembers for the service. `1000`
+    pub cached_names: usize,
+    /// Connections that one instance has dialled, or is dialling. `1000`
+    pub outgoing: usize,
+    /// Listeners that one instance has opened at run time. `16`
+    pub listeners: usize,
+    /// Jobs of the service that run or wait at once, on each worker. `4`
+    pub jobs: usize,
+    /// The CPU time that one job may take. `"10s"`
+    pub job_deadline: Duration,
+    /// Memory of one job in bytes, summed over its linear memories. `"64MiB"`
+    pub job_memory: usize,
+    /// Rows that one query may have. `10000`
+    pub rows: usize,
+    /// Bytes that the values of one query's rows may have together. `"4MiB"`
+    pub row_bytes: usize,
+    /// How long one query may take. `"10s"`
+    pub query_time: Duration,
+    /// The service's database in bytes. `"1GiB"`
+    pub database_size: usize,
 }
 
 impl Default for Limits {
@@ -80,6 +101,16 @@ impl Default for Limits {
             drain: MINUTE,
             linger: Duration::from_secs(2),
             cached_files: 1_000,
+            cached_names: 1_000,
+            outgoing: 1_000,
+            listeners: 16,
+            jobs: 4,
+            job_deadline: Duration::from_secs(10),
+            job_memory: 64 * MIB,
+            rows: 10_000,
+            row_bytes: 4 * MIB,
+            query_time: Duration::from_secs(10),
+            database_size: GIB,
         }
     }
 }
@@ -106,6 +137,7 @@ impl Limits {
 
     fn read_section(of: &mut Section<'_>, default: &Self, to: &mut Mistakes) -> Self {
         let time = MILLISECOND..=MINUTE;
+        let long = MILLISECOND..=60 * MINUTE;
         let count = 1..=COUNT_MAX;
         Self {
             memory: of.size("memory", 64 * KIB..=4 * GIB, default.memory, to),
@@ -122,9 +154,19 @@ impl Limits {
             unsent: of.size("unsent", KIB..=GIB, default.unsent, to),
             unsent_high: of.size("unsent-high", 1..=GIB, default.unsent_high, to),
             unsent_low: of.size("unsent-low", 1..=GIB, default.unsent_low, to),
-            drain: of.time("drain", MILLISECOND..=60 * MINUTE, default.drain, to),
+            drain: of.time("drain", long.clone(), default.drain, to),
             linger: of.time("linger", Duration::ZERO..=MINUTE, default.linger, to),
             cached_files: of.count("cached-files", 0..=COUNT_MAX, default.cached_files, to),
+            cached_names: of.count("cached-names", 0..=COUNT_MAX, default.cached_names, to),
+            outgoing: of.count("outgoing", count.clone(), default.outgoing, to),
+            listeners: of.count("listeners", count.clone(), default.listeners, to),
+            jobs: of.count("jobs", count.clone(), default.jobs, to),
+            job_deadline: of.time("job-deadline", long.clone(), default.job_deadline, to),
+            job_memory: of.size("job-memory", 64 * KIB..=4 * GIB, default.job_memory, to),
+            rows: of.count("rows", count, default.rows, to),
+            row_bytes: of.size("row-bytes", KIB..=GIB, default.row_bytes, to),
+            query_time: of.time("query-time", long, default.query_time, to),
+            database_size: of.size("database-size", 64 * KIB..=TIB, default.database_size, to),
         }
     }
 }

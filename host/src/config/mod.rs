@@ -2,13 +2,14 @@
 
 mod error;
 mod field;
+mod grants;
 mod json;
 mod limits;
 mod service;
 mod units;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -22,8 +23,9 @@ use crate::transport::endpoint::Endpoint;
 pub use error::ConfigError;
 use error::Mistakes;
 use field::{Field, Section};
+pub use grants::{Grants, Store};
 pub use limits::Limits;
-pub use service::{Grants, Instances, PluginSource, Service};
+pub use service::{Instances, PluginSource, Service};
 
 /// The name of the file where a folder is given.
 pub const FILE_NAME: &str = "torsade.toml";
@@ -37,11 +39,17 @@ pub const SERVICES_MAX: usize = 256;
 /// The most endpoints that one service may listen on.
 pub const ENDPOINTS_MAX: usize = 64;
 
+/// The most targets, and the most ranges, that one service may grant.
+pub const GRANTED_MAX: usize = 256;
+
 /// The most workers, each a thread, that a host or a service may ask for.
 pub const WORKERS_MAX: usize = 256;
 
 /// How long connections may go on after a stop was asked for, where `grace` is not given.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// The folder of the services' databases, beside the configuration, where `state` is not given.
+pub const STATE_DEFAULT: &str = "state";
 
 /// The longest `grace`.
 pub const GRACE_MAX: Duration = Duration::from_secs(3600);
@@ -59,6 +67,7 @@ const READER_STACK: usize = 16 * 1024 * 1024;
 /// | `workers` | threads that serve, each with its own reactor; the default is one for each core |
 /// | `grace` | how long connections may go on after a stop was asked for: `"10s"` |
 /// | `log` | which lines the log has, in `tracing`'s syntax: `"info,torsade=debug"` |
+/// | `state` | the folder in which services keep what outlives them: `"/var/lib/torsade"` |
 /// | `service.NAME` | a [`Service`] |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -70,6 +79,8 @@ pub struct Config {
     pub grace: Duration,
     /// `log`, a filter that was found to be well formed.
     pub log: Option<String>,
+    /// `state`, joined to the folder of the file. It may not exist yet.
+    pub state: PathBuf,
     /// The services in the order of the file; at least one.
     pub services: Vec<Service>,
 }
@@ -151,6 +162,7 @@ impl Config {
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let grace = section.time("grace", Duration::ZERO..=GRACE_MAX, GRACE_DEFAULT, mistakes);
         let log = section.field("log").and_then(|field| mistakes.keep(filter(&field)));
+        let state = section.field("state").and_then(|field| mistakes.keep(state(&field, folder)));
         let tables = section.field("service").and_then(|field| mistakes.keep(field.table()));
         section.finish(mistakes);
         let mut services = Vec::new();
@@ -171,7 +183,13 @@ impl Config {
             _ if services.is_empty() && mistakes.is_empty() => mistakes.add("", 0..0, NO_SERVICE),
             _ => {}
         }
-        Self { file: file.to_owned(), workers, grace, log, services }
+        let state = state.unwrap_or_else(|| folder.join(STATE_DEFAULT));
+        Self { file: file.to_owned(), workers, grace, log, state, services }
+    }
+
+    /// Where a service keeps its database, if it has one on disk: `SERVICE.sqlite` below `state`.
+    pub fn database(&self, service: &Service) -> PathBuf {
+        self.state.join(format!("{}.sqlite", service.name))
     }
 }
 
@@ -183,6 +201,17 @@ fn filter(field: &Field<'_>) -> Result<String, error::Mistake> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(field.mistake(format!("{text:?} is not a filter for logs: {error}"))),
+    }
+}
+
+/// A folder, or a path where there is nothing yet.
+fn state(field: &Field<'_>, folder: &Path) -> Result<PathBuf, error::Mistake> {
+    let path = service::path(field, folder, "the path of a folder")?;
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(path),
+        Ok(_) => Err(field.mistake(format!("{} is not a folder", path.display()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(path),
+        Err(error) => Err(field.mistake(service::unreadable(&path, &error))),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::transport::endpoint::Endpoint;
 
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
-use super::{ENDPOINTS_MAX, Limits, WORKERS_MAX, json};
+use super::{ENDPOINTS_MAX, Grants, Limits, WORKERS_MAX, json};
 
 /// The longest name of a service, in bytes.
 const NAME_MAX: usize = 64;
@@ -67,13 +67,6 @@ pub enum Instances {
     PerWorker,
 }
 
-/// What a service's plugin may reach.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Grants {
-    /// `files = { read = "FOLDER" }`: the folder below which the plugin may read.
-    pub files: Option<PathBuf>,
-}
-
 impl Service {
     /// Reads the table of a service, and tells where in the file each of its endpoints stands.
     /// `None` once a mistake is written down that leaves nothing to go on with.
@@ -110,25 +103,6 @@ impl Service {
             config: config.unwrap_or_else(|| Value::Object(Map::new())),
         };
         Some((service, places))
-    }
-}
-
-impl Grants {
-    fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Self {
-        let mut grants = Self::default();
-        let Some(mut section) = mistakes.keep(field.table()) else {
-            return grants;
-        };
-        if let Some(mut files) =
-            section.field("files").and_then(|field| mistakes.keep(field.table()))
-        {
-            grants.files = files
-                .required("read", "files = { read = \"FOLDER\" }", mistakes)
-                .and_then(|field| mistakes.keep(root(&field, folder)));
-            files.finish(mistakes);
-        }
-        section.finish(mistakes);
-        grants
     }
 }
 
@@ -199,24 +173,13 @@ fn config(field: &Field<'_>) -> Result<Value, Mistake> {
     json::from_toml(field.value(), field.path())
 }
 
-/// A folder that can be listed.
-fn root(field: &Field<'_>, folder: &Path) -> Result<PathBuf, Mistake> {
-    let path = path(field, folder, "the path of a folder")?;
-    let metadata = fs::metadata(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
-    if !metadata.is_dir() {
-        return Err(field.mistake(format!("{} is not a folder", path.display())));
-    }
-    fs::read_dir(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
-    Ok(path)
-}
-
-fn path(field: &Field<'_>, folder: &Path, wanted: &str) -> Result<PathBuf, Mistake> {
+pub(super) fn path(field: &Field<'_>, folder: &Path, wanted: &str) -> Result<PathBuf, Mistake> {
     match field.string(wanted)? {
         "" => Err(field.mistake(format!("is empty; it must be {wanted}"))),
         path => Ok(folder.join(path)),
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
     format!("{} can't be read: {error}", path.display())
 }

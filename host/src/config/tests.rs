@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Grants, Instances, Limits, PluginSource, load};
+use crate::transport::range::ListenRange;
+use crate::transport::target::Target;
+
+use super::{Grants, Instances, Limits, PluginSource, Store, load};
 
 /// A folder with a plugin as a file, a guest's folder, a folder to read, and `text` as its
 /// configuration.
@@ -35,6 +38,7 @@ fn everything_that_can_be_said() {
         workers = 4
         grace = "1.5s"
         log = "info,torsade=debug"
+        state = "var/state"
 
         [service.site]
         plugin = "guest"
@@ -42,8 +46,16 @@ fn everything_that_can_be_said() {
         instances = "per-worker"
         workers = 2
         limits = { memory = "32MiB", deadline = "20ms", connections-per-peer = 10, unsent-low = "1KiB" }
-        grants = { files = { read = "public" } }
         config = { index = ["index.html"], listing = true, n = 0x10, f = 1.5, d = 2026-01-01, t = { a = "b" } }
+
+        [service.site.grants]
+        files = { read = "public" }
+        resolver = true
+        connect = ["tcp:10.0.0.0/8:5432", "unix:run/db.sock"]
+        listen = ["tcp:40000-40100:interface=127.0.0.1", "unix:run/x.sock"]
+        jobs = true
+        sql = "file"
+        key-value = "file"
 
         [service.echo]
         plugin = "p.wasm"
@@ -55,6 +67,7 @@ fn everything_that_can_be_said() {
     assert_eq!(config.workers, Some(4));
     assert_eq!(config.grace, Duration::from_millis(1500));
     assert_eq!(config.log.as_deref(), Some("info,torsade=debug"));
+    assert_eq!(config.state, folder.path().join("var/state"));
 
     let [site, echo] = config.services.as_slice() else { panic!("{config:?}") };
     assert_eq!(site.name, "site");
@@ -71,7 +84,26 @@ fn everything_that_can_be_said() {
         ..Limits::default()
     };
     assert_eq!(site.limits, limits);
-    assert_eq!(site.grants, Grants { files: Some(folder.path().join("public")) });
+    let (peer, place) = ("tcp:10.0.0.0/8:5432", "tcp:40000-40100:interface=127.0.0.1");
+    let grants = Grants {
+        files: Some(folder.path().join("public")),
+        resolver: true,
+        connect: vec![
+            peer.parse().unwrap(),
+            "unix:run/db.sock".parse().and_then(|db: Target| db.below(folder.path())).unwrap(),
+        ],
+        listen: vec![
+            place.parse().unwrap(),
+            "unix:run/x.sock".parse().and_then(|x: ListenRange| x.below(folder.path())).unwrap(),
+        ],
+        jobs: true,
+        sql: Some(Store::File),
+        key_value: Some(Store::File),
+    };
+    assert_eq!(site.grants, grants);
+    let keys = ["connect", "files", "jobs", "key-value", "listen", "resolver", "sql"];
+    assert_eq!(site.grants.keys(), keys);
+    assert_eq!(config.database(site), folder.path().join("var/state/site.sqlite"));
     let want = json!({
         "index": ["index.html"], "listing": true, "n": 16, "f": 1.5, "d": "2026-01-01", "t": {"a": "b"}
     });
@@ -81,6 +113,23 @@ fn everything_that_can_be_said() {
     assert_eq!(echo.config, json!({}));
     assert_eq!((echo.instances, echo.workers), (Instances::PerConnection, None));
     assert_eq!((&echo.limits, &echo.grants), (&Limits::default(), &Grants::default()));
+    assert!(echo.grants.keys().is_empty());
+}
+
+#[test]
+fn a_database_is_granted_by_either_key() {
+    for (lines, key, want) in [
+        ("sql = \"file\"", "sql", Store::File),
+        ("key-value = \":memory:\"", "key-value", Store::Memory),
+    ] {
+        let text = format!("[service.s]\nplugin = \"p.wasm\"\ngrants = {{ {lines} }}\n");
+        let folder = folder(text);
+        let config = load(folder.path()).unwrap();
+        assert_eq!(config.state, folder.path().join("state"));
+        let [service] = config.services.as_slice() else { panic!("{config:?}") };
+        assert_eq!(service.grants.database(), Some(want));
+        assert_eq!(service.grants.keys(), [key]);
+    }
 }
 
 #[test]
@@ -160,9 +209,46 @@ fn mistakes_in_a_service() {
             "service.s.limits: unsent-low is more than unsent-high",
         ),
         (
-            "grants = { connect = [] }",
-            "3:12: service.s.grants: unknown key \"connect\"; known here: files",
+            "grants = { conect = [] }",
+            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect? known here: files, resolver, connect, listen, jobs, sql, key-value",
         ),
+        (
+            "grants = { resolver = 1 }",
+            "3:23: service.s.grants.resolver: must be true or false, not an integer",
+        ),
+        ("grants = { jobs = \"yes\" }", "3:19: service.s.grants.jobs: must be true or false"),
+        (
+            "grants = { connect = \"tcp:*:80\" }",
+            "3:22: service.s.grants.connect: must be a list of targets, such as [\"tcp:10.0.0.0/8:5432\"], not a string",
+        ),
+        (
+            "grants = { connect = [80] }",
+            "3:23: service.s.grants.connect: must be a target, such as \"tcp:10.0.0.0/8:5432\", not an integer",
+        ),
+        (
+            "grants = { connect = [\"tcp:*:80\",\n\"tcp:10.0.0.0/8:x\"] }",
+            "4:1: service.s.grants.connect: \"tcp:10.0.0.0/8:x\": \"x\" is neither a port from 1 to 65535",
+        ),
+        (
+            "grants = { listen = [\"tcp:0\"] }",
+            "3:22: service.s.grants.listen: \"tcp:0\": \"0\" is neither a port from 1 to 65535",
+        ),
+        (
+            "grants = { listen = true }",
+            "must be a list of ranges, such as [\"tcp:40000-40100\"], not a boolean",
+        ),
+        (
+            "grants = { sql = \"memory\" }",
+            "3:18: service.s.grants.sql: must be \"file\" or \":memory:\", not \"memory\"",
+        ),
+        ("grants = { sql = true }", "must be \"file\" or \":memory:\", not a boolean"),
+        (
+            "grants = { sql = \"file\", key-value = \":memory:\" }",
+            "3:38: service.s.grants.key-value: must be what sql is, as they share the service's database",
+        ),
+        ("limits = { jobs = 0 }", "service.s.limits.jobs: must be a number from 1 to 10000000"),
+        ("limits = { job-deadline = \"2h\" }", "must be from 1ms to 3600s, not 2h"),
+        ("limits = { database-size = \"1KiB\" }", "must be from 64KiB to 1024GiB, not 1KiB"),
         (
             "grants = { files = \"public\" }",
             "3:20: service.s.grants.files: must be a table, not a string",
@@ -202,7 +288,7 @@ fn mistakes_elsewhere() {
         ("", "torsade.toml:1:1: it has no service; write [service.NAME], and below it plugin"),
         (
             "worker = 1",
-            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, service",
+            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, state, service",
         ),
         (
             "workers = 2\n[service.s]\nplugin = \"p.wasm\"\nworkers = 3",
@@ -210,6 +296,9 @@ fn mistakes_elsewhere() {
         ),
         ("grace = 10", "1:9: grace: must be a time such as \"50ms\" or \"10s\", not an integer"),
         ("grace = \"2h\"", "grace: must be from 0ns to 3600s, not 2h"),
+        ("state = true", "1:9: state: must be the path of a folder, not a boolean"),
+        ("state = \"\"", "1:9: state: is empty; it must be the path of a folder"),
+        ("state = \"p.wasm\"", "1:9: state: p.wasm is not a folder"),
         ("log = \"a=b=c\"", "1:7: log: \"a=b=c\" is not a filter for logs: "),
         ("service = 1", "1:11: service: must be a table, not an integer"),
         ("[service]\ns = 1", "2:5: service.s: must be a table, not an integer"),
@@ -267,6 +356,10 @@ fn all_mistakes_are_shown_in_the_order_of_the_file() {
 
     let many: String = (0..30).map(|n| format!("x{n} = 1\n")).collect();
     assert!(wrong(many).ends_with("torsade.toml: and 10 more"));
+
+    let targets = "\"tcp:*:80\",".repeat(257);
+    let grants = format!("[service.s]\nplugin = \"p.wasm\"\ngrants.connect = [{targets}]\n");
+    assert!(wrong(grants).contains("service.s.grants.connect: has more than 256 entries"));
 
     let services: String =
         (0..257).map(|n| format!("[service.s{n}]\nplugin = \"p.wasm\"\n")).collect();

@@ -138,12 +138,11 @@ fn check_imports(
             name.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next());
         match interface {
             Some(interface) if GROUND.contains(&interface) => {}
-            Some(interface) if GRANTS.contains(&interface) => {
-                if !granted.contains(&interface) {
-                    missing.push(interface);
-                }
-            }
-            _ => unknown.push(name),
+            _ => match GRANTS.iter().find(|(granted, _)| Some(*granted) == interface) {
+                Some((_, key)) if granted.contains(key) => {}
+                Some(grant) => missing.push(grant),
+                None => unknown.push(name),
+            },
         }
     }
     if !unknown.is_empty() {
@@ -151,9 +150,13 @@ fn check_imports(
         return Err(LoadError(format!("it imports what this host does not have: {list}")));
     }
     if !missing.is_empty() {
-        let list = missing.join(", ");
-        let message = "which its service does not grant; add it to `grants`";
-        return Err(LoadError(format!("it imports {list}, {message}")));
+        let list = |of: fn(&(&'static str, &'static str)) -> &'static str| {
+            missing.iter().map(|grant| of(grant)).collect::<Vec<_>>().join(", ")
+        };
+        let (imports, keys) = (list(|grant| grant.0), list(|grant| grant.1));
+        return Err(LoadError(format!(
+            "it imports {imports}, which its service does not grant; add {keys} to `grants`"
+        )));
     }
     Ok(())
 }
@@ -167,5 +170,13 @@ fn chain(error: &wasmtime::Error) -> String {
 /// Interfaces that need no grant.
 const GROUND: [&str; 7] = ["clock", "deferreds", "log", "random", "timers", "transports", "types"];
 
-/// Interfaces that need the grant of the same name.
-const GRANTS: [&str; 1] = ["files"];
+/// Interfaces that need a grant, each with the grant's key.
+const GRANTS: [(&str, &str); 7] = [
+    ("client-endpoints", "connect"),
+    ("files", "files"),
+    ("jobs", "jobs"),
+    ("key-value", "key-value"),
+    ("resolver", "resolver"),
+    ("server-endpoints", "listen"),
+    ("sql", "sql"),
+];

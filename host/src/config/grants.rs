@@ -1,0 +1,158 @@
+//! What a service's plugin may reach: files, names, peers, ports, threads, a database.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::transport::endpoint::EndpointError;
+use crate::transport::range::ListenRange;
+use crate::transport::target::Target;
+
+use super::GRANTED_MAX;
+use super::error::{Mistake, Mistakes};
+use super::field::{Field, Section};
+use super::service::{path, unreadable};
+
+/// A service's `grants` table; a key that is missing grants nothing.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Grants {
+    /// `files = { read = "FOLDER" }`: the folder below which the plugin may read.
+    pub files: Option<PathBuf>,
+    /// `resolver = true`: it may look names up.
+    pub resolver: bool,
+    /// `connect = ["tcp:10.0.0.0/8:5432"]`: the peers that it may connect to.
+    pub connect: Vec<Target>,
+    /// `listen = ["tcp:40000-40100"]`: where it may listen at run time.
+    pub listen: Vec<ListenRange>,
+    /// `jobs = true`: it may have work done on other threads.
+    pub jobs: bool,
+    /// `sql = "file"`: it has a database, and may use all of it.
+    pub sql: Option<Store>,
+    /// `key-value = "file"`: the same for one table of it. Where both are given they are the same.
+    pub key_value: Option<Store>,
+}
+
+/// Where a service's database is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Store {
+    /// `"file"`: below the configuration's `state`.
+    File,
+    /// `":memory:"`: as long as the host runs.
+    Memory,
+}
+
+impl Grants {
+    /// The keys of what is granted.
+    pub fn keys(&self) -> Vec<&'static str> {
+        let all = [
+            ("connect", !self.connect.is_empty()),
+            ("files", self.files.is_some()),
+            ("jobs", self.jobs),
+            ("key-value", self.key_value.is_some()),
+            ("listen", !self.listen.is_empty()),
+            ("resolver", self.resolver),
+            ("sql", self.sql.is_some()),
+        ];
+        all.into_iter().filter_map(|(key, granted)| granted.then_some(key)).collect()
+    }
+
+    /// Where the database is that `sql` and `key-value` share, if either is granted.
+    pub fn database(&self) -> Option<Store> {
+        self.sql.or(self.key_value)
+    }
+
+    /// Reads the table; relative paths are taken to be below `folder`.
+    pub(super) fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Self {
+        let Some(mut section) = mistakes.keep(field.table()) else {
+            return Self::default();
+        };
+        let grants = Self {
+            files: files(&mut section, folder, mistakes),
+            resolver: section.flag("resolver", mistakes),
+            connect: list(&mut section, "connect", &TARGETS, folder, mistakes),
+            listen: list(&mut section, "listen", &RANGES, folder, mistakes),
+            jobs: section.flag("jobs", mistakes),
+            sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
+            key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
+        };
+        section.finish(mistakes);
+        if let (Some(sql), Some(key_value)) = (grants.sql, grants.key_value)
+            && sql != key_value
+        {
+            let field = field.below("key-value").unwrap_or(field.clone());
+            mistakes.push(field.mistake(DIFFERENT_STORES));
+        }
+        grants
+    }
+}
+
+const DIFFERENT_STORES: &str = "must be what sql is, as they share the service's database";
+
+fn files(section: &mut Section<'_>, folder: &Path, mistakes: &mut Mistakes) -> Option<PathBuf> {
+    let mut files = section.field("files").and_then(|field| mistakes.keep(field.table()))?;
+    let root = files
+        .required("read", "files = { read = \"FOLDER\" }", mistakes)
+        .and_then(|field| mistakes.keep(root(&field, folder)));
+    files.finish(mistakes);
+    root
+}
+
+/// A folder that can be listed.
+fn root(field: &Field<'_>, folder: &Path) -> Result<PathBuf, Mistake> {
+    let path = path(field, folder, "the path of a folder")?;
+    let metadata = fs::metadata(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
+    if !metadata.is_dir() {
+        return Err(field.mistake(format!("{} is not a folder", path.display())));
+    }
+    fs::read_dir(&path).map_err(|error| field.mistake(unreadable(&path, &error)))?;
+    Ok(path)
+}
+
+/// How the items of a list are read, and the words for them.
+struct Items<T> {
+    below: fn(T, &Path) -> Result<T, EndpointError>,
+    one: &'static str,
+    many: &'static str,
+}
+
+const TARGETS: Items<Target> = Items {
+    below: Target::below,
+    one: "a target, such as \"tcp:10.0.0.0/8:5432\"",
+    many: "a list of targets, such as [\"tcp:10.0.0.0/8:5432\"]",
+};
+
+const RANGES: Items<ListenRange> = Items {
+    below: ListenRange::below,
+    one: "a range, such as \"tcp:40000-40100\"",
+    many: "a list of ranges, such as [\"tcp:40000-40100\"]",
+};
+
+fn list<T: FromStr<Err = EndpointError>>(
+    section: &mut Section<'_>,
+    key: &'static str,
+    items: &Items<T>,
+    folder: &Path,
+    mistakes: &mut Mistakes,
+) -> Vec<T> {
+    let Some(field) = section.field(key) else { return Vec::new() };
+    let fields = mistakes.keep(field.list(items.many)).unwrap_or_default();
+    if fields.len() > GRANTED_MAX {
+        mistakes.push(field.mistake(format!("has more than {GRANTED_MAX} entries")));
+        return Vec::new();
+    }
+    let read = |field: &Field<'_>| {
+        let item = field.string(items.one)?.parse();
+        item.and_then(|item| (items.below)(item, folder))
+            .map_err(|error| field.mistake(error.to_string()))
+    };
+    fields.iter().filter_map(|field| mistakes.keep(read(field))).collect()
+}
+
+fn store(field: &Field<'_>) -> Result<Store, Mistake> {
+    const WANTED: &str = "\"file\" or \":memory:\"";
+    match field.string(WANTED)? {
+        "file" => Ok(Store::File),
+        ":memory:" => Ok(Store::Memory),
+        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
+    }
+}
