@@ -27,7 +27,7 @@ fn ranges_are_shown_as_they_are_written() {
     ] {
         let [range] = &*ranges(&[text]) else { panic!("one for each") };
         assert_eq!(range.to_string(), want, "{text}");
-        assert_eq!(ranges(&[want]), [range.clone()], "{text}");
+        assert_eq!(ranges(&[want]).first(), Some(range), "{text}");
     }
 }
 
