@@ -1,31 +1,101 @@
 //! What stands behind the grants: each capability's types, and what answers its questions.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub mod files;
+pub mod key_value;
+pub mod operation;
 pub mod resolver;
+pub mod sql;
 
 use files::{Entry, OpenFile};
+use sql::{Execution, Rows, Value};
 
 /// What a deferred came to. The interface that was asked takes it.
 #[derive(Debug)]
 pub enum Outcome {
+    /// A name was looked up.
+    Addresses(Arc<[SocketAddr]>),
+    /// Statements were executed as one transaction.
+    Batched(Vec<Execution>),
+    /// A value was compared, and set where it was the expected one.
+    Compared(bool),
+    /// A connection was made, and its protocol built.
+    Connected {
+        /// The reactor's number for it.
+        conn: u64,
+    },
+    /// A key was set or deleted.
+    Done,
     /// A timer's time has passed.
     Elapsed,
     /// A folder was listed.
     Entries(Vec<Entry>),
+    /// A statement was executed.
+    Executed(Execution),
     /// Any of them went wrong.
     Failed(Failure),
     /// A file or a folder was opened.
     File(Arc<OpenFile>),
+    /// A key was read.
+    Got(Option<Vec<u8>>),
+    /// An endpoint was bound.
+    Listening {
+        /// The number by which the plugin names it.
+        listener: u64,
+        /// Where it listens.
+        address: Address,
+    },
+    /// A job has ended.
+    Output(Vec<u8>),
+    /// A query was answered.
+    Rows(Rows),
+    /// Keys were scanned.
+    Scanned(Vec<key_value::Entry>),
+}
+
+impl Outcome {
+    /// Roughly what it holds of the host's memory, in bytes; what others share counts nothing.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Batched(done) => size_of_val(&done[..]),
+            Self::Entries(entries) => {
+                entries.iter().map(|entry| entry.name.len() + size_of::<Entry>()).sum()
+            }
+            Self::Got(value) => value.as_ref().map_or(0, Vec::len),
+            Self::Output(output) => output.len(),
+            Self::Rows(rows) => rows.rows.iter().flatten().map(Value::size).sum(),
+            Self::Scanned(entries) => entries.iter().map(|e| e.key.len() + e.value.len()).sum(),
+            Self::Failed(failure) => failure.message.len(),
+            Self::Addresses(_)
+            | Self::Compared(_)
+            | Self::Connected { .. }
+            | Self::Done
+            | Self::Elapsed
+            | Self::Executed(_)
+            | Self::File(_)
+            | Self::Listening { .. } => 0,
+        }
+    }
+}
+
+/// One end of a connection, as the contract has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Address {
+    /// Of TCP.
+    Tcp(IpAddr, u16),
+    /// Of a Unix socket.
+    Unix(Box<str>),
 }
 
 /// Why a question has no answer: `types.failure` of the contract, which lists the codes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
-    /// A code of the contract.
-    pub code: &'static str,
+    /// A code of the contract, or of a plugin's job.
+    pub code: Cow<'static, str>,
     /// What, where and what would be right.
     pub message: String,
 }
@@ -33,7 +103,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with one of the contract's codes.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code: Cow::Borrowed(code), message: message.into() }
     }
 
     /// What a cancelled deferred fires with.
