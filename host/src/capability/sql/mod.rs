@@ -3,6 +3,7 @@
 //! It blocks, and so runs on the pool. It knows no plugin and no reactor.
 
 mod database;
+mod functions;
 mod guard;
 mod running;
 mod session;
@@ -112,8 +113,8 @@ pub const STATEMENT_LIMIT: usize = 256 * 1024;
 /// The most parameters of a statement.
 pub const PARAMETERS_LIMIT: usize = 32_766;
 
-/// The longest text, blob or row, in bytes.
-pub const VALUE_LIMIT: usize = 4 << 20;
+/// The longest text, blob or row, in bytes: 1 MiB and room for a key beside it.
+pub const VALUE_LIMIT: usize = (1 << 20) + (64 << 10);
 
 /// What all databases of the process may take together, in bytes: their caches, what queries sort
 /// and collect, and databases in memory. A hostile query fails before the host does.

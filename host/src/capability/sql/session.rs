@@ -11,7 +11,7 @@ use rusqlite::{Connection, Error};
 
 use super::super::Failure;
 use super::guard::{Author, Guard};
-use super::{HEAP_LIMIT, PARAMETERS_LIMIT, STATEMENT_LIMIT, VALUE_LIMIT};
+use super::{HEAP_LIMIT, PARAMETERS_LIMIT, STATEMENT_LIMIT, VALUE_LIMIT, functions};
 
 /// A connection with its rules. A statement that it prepares is taken for a plugin's, unless the
 /// guard was told otherwise.
@@ -47,6 +47,7 @@ impl Session {
         for (limit, value) in LIMITS {
             connection.set_limit(limit, value)?;
         }
+        functions::replace_slow(&connection)?;
         let guard = Arc::new(Guard::new());
         let asked = Arc::clone(&guard);
         connection.authorizer(Some(move |action: AuthContext<'_>| asked.asked(&action)))?;
@@ -86,8 +87,8 @@ pub(super) fn failure(error: &Error) -> Failure {
             Failure::new("limit", message)
         }
         ErrorCode::TooBig => {
-            let limit = VALUE_LIMIT >> 20;
-            Failure::new("limit", format!("{message}: a value or a row has at most {limit} MiB"))
+            let message = format!("{message}: a value or a row has at most {VALUE_LIMIT} bytes");
+            Failure::new("limit", message)
         }
         ErrorCode::CannotOpen
         | ErrorCode::DatabaseCorrupt
@@ -119,7 +120,7 @@ const KEY_VALUE_SCHEMA: &str = "
 const LOG_KEPT: u32 = 16 << 20;
 
 /// How many operations of SQLite's machine pass between two looks at the clock.
-pub(super) const OPERATIONS: i32 = 1_000;
+pub(super) const OPERATIONS: i32 = 100;
 
 /// How long one who finds the file locked by another program waits before he tries again.
 pub(super) const LOCKED: Duration = Duration::from_millis(2);
@@ -151,6 +152,6 @@ const LIMITS: [(Limit, i32); 14] = [
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 10),
     (Limit::SQLITE_LIMIT_TRIGGER_STEPS, 100),
     (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, PARAMETERS_LIMIT as i32),
-    (Limit::SQLITE_LIMIT_VDBE_OP, 250_000),
+    (Limit::SQLITE_LIMIT_VDBE_OP, 25_000),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];

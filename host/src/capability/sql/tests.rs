@@ -118,6 +118,43 @@ fn each_value_comes_back_as_it_was() {
 }
 
 #[test]
+fn functions_that_were_replaced_do_what_sqlites_do() {
+    let (_folder, clients) = both();
+    let sqlite = rusqlite::Connection::open_in_memory().unwrap();
+    let arguments =
+        ["NULL", "''", "'a'", "'xaxabxü'", "'üx'", "'\u{fc}\u{1F600}ax'", "'x'", "'1'", "x'78'"];
+    let more = ["x'61C3'", "x'BC'", "x''", "12", "-1"];
+    for (first, second) in arguments.iter().flat_map(|a| arguments.map(|b| (a, b))) {
+        for call in
+            ["instr(A, B)", "replace(A, B, 'ü')", "trim(A, B)", "ltrim(A, B)", "rtrim(A, B)"]
+        {
+            compare(&clients, &sqlite, &call.replace('A', first).replace('B', second));
+        }
+    }
+    for (first, second) in more.iter().flat_map(|a| more.map(|b| (a, b))) {
+        compare(&clients, &sqlite, &format!("instr({first}, {second})"));
+    }
+    for call in ["replace(12, 1, 3)", "trim(101, 1)", "replace('aaa', 'aa', 'b')"] {
+        compare(&clients, &sqlite, call);
+    }
+    for refused in ["trim(1.5, 1)", "replace(x'FF', 'a', 'b')", "unhex('61 61', ' ')"] {
+        assert_eq!(code(&clients[0].query(&format!("SELECT {refused}"))), "sql");
+    }
+    let long = "replace(hex(zeroblob(500000)), '0', hex(zeroblob(500000)))";
+    assert_eq!(code(&clients[0].query(&format!("SELECT {long}"))), "limit");
+    clients[0].execute("CREATE INDEX trimmed ON t (trim(b, 'x'), instr(b, 'x'))").unwrap();
+}
+
+fn compare(clients: &[Client; 2], sqlite: &rusqlite::Connection, call: &str) {
+    let text = format!("SELECT quote({call}), typeof({call})");
+    let row = |row: &rusqlite::Row<'_>| Ok([row.get(0)?, row.get(1)?].map(Value::Text));
+    let wanted = sqlite.query_row(&text, [], row).unwrap();
+    for client in clients {
+        assert_eq!(client.query(&text).unwrap().rows, std::slice::from_ref(&wanted), "{call}");
+    }
+}
+
+#[test]
 fn an_execution_counts_its_own_changes() {
     let (_folder, clients) = both();
     for client in clients {
