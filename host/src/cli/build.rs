@@ -207,6 +207,8 @@ fn encode(module: &Path) -> Result<Vec<u8>> {
     let module = fs::read(module).with_context(|| format!("{}", module.display()))?;
     ComponentEncoder::default()
         .validate(true)
+        // A table would cost each sandbox a page of memory; globals lie where its functions do.
+        .shim_return_call_ref(true)
         .module(&module)
         .context("the interface in it can't be read")?
         .encode()

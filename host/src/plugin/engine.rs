@@ -97,7 +97,8 @@ fn pool(wanted: &EnginesConfig) -> PoolingAllocationConfig {
     let instances = wanted.pooled_instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        // One made from a Rust crate has three core instances and up to three tables.
+        // One made from a Rust crate has three core instances. It has one table where `torsade
+        // build` made it, up to three otherwise.
         .total_core_instances(instances.saturating_mul(3))
         .total_tables(instances.saturating_mul(3))
         .total_memories(instances)

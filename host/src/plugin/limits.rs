@@ -85,7 +85,7 @@ impl ResourceLimiter for Usage {
 /// Core instances of one component. One made from a Rust crate has three.
 pub(crate) const CORE_INSTANCES: usize = 8;
 
-/// Tables of one component. One made from a Rust crate has two or three.
+/// Tables of one component. One made by `torsade build` has one, others have two or three.
 pub(crate) const TABLES: usize = 8;
 
 /// Linear memories of one component. One made from a Rust crate has one.
