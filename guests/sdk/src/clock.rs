@@ -5,11 +5,15 @@
 use std::time::Duration;
 
 use crate::bindings::torsade::plugin::clock as host;
+use crate::testing;
 use crate::types::Datetime;
 
 /// Time since an arbitrary moment; never goes back.
 pub fn monotonic() -> Duration {
-    Duration::from_nanos(host::monotonic())
+    match testing::time() {
+        None => Duration::from_nanos(host::monotonic()),
+        Some(time) => time.now(),
+    }
 }
 
 /// The time of day. `SystemTime::from` makes of it what other crates take.

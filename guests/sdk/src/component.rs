@@ -8,11 +8,13 @@ use std::rc::Rc;
 use crate::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
 use crate::bindings::torsade::plugin::deferreds::{self, Deferred, Outcome};
 use crate::bindings::torsade::plugin::transports;
-use crate::deferred;
+use crate::deferred::{self, Chain, Held, Owner};
 use crate::log;
 use crate::plugin::{Config, Plugin};
 use crate::protocol::{Origin, Protocol};
+use crate::timers;
 use crate::transport::{Shared, Transport};
+use crate::turn::event;
 use crate::types::Reason;
 
 /// The component of a plugin: the type for which [`export!`](crate::export) makes the exports.
@@ -24,30 +26,32 @@ thread_local! {
 }
 
 /// Runs an event of the plugin.
-fn enter<P: Plugin, R>(event: impl FnOnce(&mut P) -> R) -> R {
+fn enter<P: Plugin, R>(run: impl FnOnce(&mut P) -> R) -> R {
     PLUGIN.with_borrow_mut(|plugin| {
         let plugin = plugin.as_mut().and_then(|plugin| plugin.downcast_mut());
-        event(plugin.expect("the host calls `start` before anything else"))
+        run(plugin.expect("the host calls `start` before anything else"))
     })
 }
 
 impl<P: Plugin> plugin::Guest for Component<P> {
     fn start(config: String) -> Result<Option<Deferred>, String> {
         log::log_panics();
-        let mut plugin = P::start(P::Config::parse(&config)?)?;
-        let ready = plugin.ready();
-        PLUGIN.set(Some(Box::new(plugin)));
-        Ok(ready.and_then(|waiting| waiting.into_handle(None)))
+        event(|| {
+            let mut plugin = P::start(P::Config::parse(&config)?)?;
+            let ready = plugin.ready();
+            PLUGIN.set(Some(Box::new(plugin)));
+            Ok(ready.and_then(|waiting| waiting.into_handle(Some(Rc::new(Start)), Held::Yes)))
+        })
     }
 
     fn fired(id: u64, outcome: Outcome) -> Option<Deferred> {
-        deferred::fired(id, outcome)
+        event(|| deferred::fired(id, outcome))
     }
 }
 
 impl<P: Plugin> stopping::Guest for Component<P> {
     fn stopping() {
-        enter(P::stopping);
+        event(|| enter(P::stopping));
     }
 }
 
@@ -60,9 +64,11 @@ impl<P: Plugin> protocols::Guest for Component<P> {
     ) -> Option<protocols::Protocol> {
         let transport = Transport::new(handle);
         let shared = Rc::clone(transport.shared());
-        let protocol = enter(|plugin: &mut P| plugin.build_protocol(transport, origin))?;
-        shared.connection.open(protocol);
-        Some(protocols::Protocol::new(Exported(shared)))
+        event(|| {
+            let protocol = enter(|plugin: &mut P| plugin.build_protocol(transport, origin))?;
+            shared.connection.open(protocol);
+            Some(protocols::Protocol::new(Exported(shared)))
+        })
     }
 }
 
@@ -70,7 +76,32 @@ impl<P: Plugin> half_close::Guest for Component<P> {
     fn read_connection_lost(of: protocols::ProtocolBorrow<'_>) {
         let shared = &of.get::<Exported<P::Protocol>>().0;
         let transport = Transport::of(shared);
-        shared.connection.enter(|protocol| protocol.read_connection_lost(&transport));
+        event(|| shared.connection.enter(|protocol| protocol.read_connection_lost(&transport)));
+    }
+}
+
+/// What the deferreds of [`Plugin::ready`] hold back: all connections.
+struct Start;
+
+impl Owner for Start {
+    fn returned(&self, _: u64, _: Held) {}
+
+    /// Nothing but what `ready` returned belongs to it.
+    fn fired(&self, _: u64) -> Held {
+        Held::Yes
+    }
+
+    /// The host waits for deferreds of its own alone: it gets one that never fires, and is
+    /// cancelled when the chain is done.
+    fn keep(self: Rc<Self>, chain: Chain, _: Held) -> Option<Deferred> {
+        let gate = timers::gate();
+        if let Some((_, canceller)) = &gate {
+            let canceller = canceller.clone();
+            chain.at_the_end(move || canceller.cancel());
+        }
+        // Without a gate, connections don't wait for it.
+        chain.keep();
+        gate?.0.into_handle(None, Held::No)
     }
 }
 
@@ -79,22 +110,26 @@ pub struct Exported<P>(Rc<Shared<P>>);
 
 impl<P: Protocol> protocols::GuestProtocol for Exported<P> {
     fn data_received(&self, data: Vec<u8>) -> Option<Deferred> {
-        let waiting = self.0.connection.enter(|protocol| protocol.data_received(&data))??;
-        waiting.into_handle(Some(self.0.clone()))
+        event(|| {
+            let waiting = self.0.connection.enter(|protocol| protocol.data_received(&data))??;
+            waiting.into_handle(Some(self.0.clone()), Held::Yes)
+        })
     }
 
     fn write_drained(&self) {
-        self.0.connection.enter(P::write_drained);
+        event(|| self.0.connection.enter(P::write_drained));
     }
 
     fn connection_lost(&self, reason: Reason) {
-        if let Some(mut protocol) = self.0.connection.close() {
-            protocol.connection_lost(reason);
-        }
-        // Nobody waits for them any more, and they count against the service's `deferreds`.
-        for id in self.0.connection.abandoned() {
-            deferreds::cancel(id);
-        }
+        event(|| {
+            if let Some(mut protocol) = self.0.connection.close() {
+                protocol.connection_lost(reason);
+            }
+            // Nobody waits for them any more, and they count against the service's `deferreds`.
+            for id in self.0.connection.abandoned() {
+                deferreds::cancel(id);
+            }
+        });
     }
 }
 
@@ -103,5 +138,6 @@ impl<P: Protocol> protocols::GuestProtocol for Exported<P> {
 impl<P> Drop for Exported<P> {
     fn drop(&mut self) {
         drop(self.0.connection.close());
+        drop(self.0.connection.abandoned());
     }
 }

@@ -6,19 +6,30 @@
 
 use std::cell::{Cell, RefCell};
 
+use crate::deferred::{Chain, Held};
+
 /// The place where a connection's protocol lives.
 pub(crate) struct Connection<P> {
     /// None before the protocol is built, and after the connection is lost.
     protocol: RefCell<Option<P>>,
     /// The deferreds that this connection's handlers returned to the host and that have not
     /// fired. Hardly ever more than one: the one that holds the connection.
-    returned: Cell<Vec<u64>>,
+    returned: Cell<Vec<(u64, Held)>>,
+    /// The chains that its handlers returned and that are not done, by number.
+    chains: RefCell<Vec<(usize, Chain, Held)>>,
+    /// Whether the protocol has paused the peer.
+    is_paused: Cell<bool>,
 }
 
 impl<P> Connection<P> {
     /// A connection whose protocol is yet to be built.
     pub(crate) fn new() -> Self {
-        Connection { protocol: RefCell::new(None), returned: Cell::new(Vec::new()) }
+        Connection {
+            protocol: RefCell::new(None),
+            returned: Cell::new(Vec::new()),
+            chains: RefCell::new(Vec::new()),
+            is_paused: Cell::new(false),
+        }
     }
 
     /// Moves the protocol in.
@@ -34,23 +45,63 @@ impl<P> Connection<P> {
         self.protocol.try_borrow_mut().ok()?.as_mut().map(event)
     }
 
+    /// Whether the protocol is in the middle of an event.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.protocol.try_borrow_mut().is_err()
+    }
+
     /// Remembers a deferred that goes to the host, so that it can be cancelled when the
     /// connection is lost.
-    pub(crate) fn returned(&self, id: u64) {
+    pub(crate) fn returned(&self, id: u64, held: Held) {
         let mut returned = self.returned.take();
         // One by one: what a push would reserve for more is lost to each idle connection.
         returned.reserve_exact(1);
-        returned.push(id);
+        returned.push((id, held));
         self.returned.set(returned);
     }
 
-    /// Forgets a deferred that has fired; one that was never returned is no mistake.
-    pub(crate) fn fired(&self, id: u64) {
+    /// Forgets a deferred that has fired, and says whether it held the connection; one that was
+    /// never returned is no mistake, and held nothing.
+    pub(crate) fn fired(&self, id: u64) -> Held {
         let mut returned = self.returned.take();
-        if let Some(at) = returned.iter().position(|other| *other == id) {
-            returned.swap_remove(at);
-        }
+        let at = returned.iter().position(|(other, _)| *other == id);
+        let held = at.map_or(Held::No, |at| returned.swap_remove(at).1);
         self.returned.set(returned);
+        held
+    }
+
+    /// A number for the next chain.
+    pub(crate) fn chain_number(&self) -> usize {
+        self.chains.borrow().last().map_or(0, |(number, ..)| number + 1)
+    }
+
+    /// Takes a chain that is not done. Says whether the peer is to be paused for it.
+    pub(crate) fn keep(&self, number: usize, chain: Chain, held: Held) -> bool {
+        let is_new = held == Held::Yes && !self.is_paused.get() && !self.is_held();
+        self.chains.borrow_mut().push((number, chain, held));
+        is_new
+    }
+
+    /// Forgets a chain that is done. Says whether the peer is to be resumed.
+    pub(crate) fn done(&self, number: usize) -> bool {
+        let mut chains = self.chains.borrow_mut();
+        let at = chains.iter().position(|(other, ..)| *other == number);
+        let Some((_, chain, held)) = at.map(|at| chains.remove(at)) else { return false };
+        drop(chains);
+        drop(chain);
+        held == Held::Yes && !self.is_paused.get() && !self.is_held()
+    }
+
+    /// Whether a chain holds the connection.
+    fn is_held(&self) -> bool {
+        self.chains.borrow().iter().any(|(.., held)| *held == Held::Yes)
+    }
+
+    /// Remembers whether the protocol has paused the peer. Says whether that changes anything for
+    /// the peer: nothing while a chain holds the connection.
+    pub(crate) fn set_paused(&self, is_paused: bool) -> bool {
+        self.is_paused.set(is_paused);
+        !self.is_held()
     }
 
     /// Moves the protocol out, for its last event; none the second time.
@@ -58,9 +109,11 @@ impl<P> Connection<P> {
         self.protocol.borrow_mut().take()
     }
 
-    /// Moves out the numbers of the deferreds that nobody waits for any more.
+    /// Gives up the chains that nobody waits for any more, and moves out the numbers of the
+    /// deferreds that are with the host.
     pub(crate) fn abandoned(&self) -> Vec<u64> {
-        self.returned.take()
+        drop(self.chains.take());
+        self.returned.take().into_iter().map(|(id, _)| id).collect()
     }
 }
 
@@ -68,7 +121,7 @@ impl<P> Connection<P> {
 mod tests {
     use std::rc::Rc;
 
-    use super::Connection;
+    use super::{Connection, Held};
 
     #[test]
     fn a_protocol_is_reached_only_between_open_and_close() {
@@ -101,10 +154,10 @@ mod tests {
     fn what_has_fired_is_not_abandoned() {
         let connection: Connection<()> = Connection::new();
         for id in [7, 8, 9] {
-            connection.returned(id);
+            connection.returned(id, Held::Yes);
         }
-        connection.fired(8);
-        connection.fired(1);
+        assert_eq!(connection.fired(8), Held::Yes);
+        assert_eq!(connection.fired(1), Held::No);
         assert_eq!(connection.abandoned(), [7, 9]);
         assert!(connection.abandoned().is_empty());
     }

@@ -50,21 +50,33 @@ pub mod clock;
 #[doc(hidden)]
 pub mod component;
 mod connection;
+mod cooperate;
 mod deferred;
 pub mod files;
 pub mod log;
+mod looping;
 #[doc(hidden)]
 pub mod manifest;
 mod plugin;
 mod protocol;
+mod queue;
 pub mod random;
+mod semaphore;
+pub mod testing;
 pub mod timers;
 mod transport;
+mod turn;
 mod types;
 
-pub use deferred::{Canceller, Deferred, Waiting};
+pub use cooperate::{CooperativeTask, Cooperator, Slice, cooperate};
+pub use deferred::{
+    Answer, Answered, Canceller, Deferred, DeferredList, Firing, ListResult, Waiting,
+};
+pub use looping::LoopingCall;
 pub use plugin::{Config, NoConfig, Plugin};
 pub use protocol::{Origin, Protocol};
+pub use queue::Queue;
+pub use semaphore::{Lock, Permit, Semaphore};
 pub use transport::Transport;
 pub use types::{Address, Datetime, Failure, Reason, code};
 

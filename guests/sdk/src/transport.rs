@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use crate::bindings::torsade::plugin::transports;
+use crate::bindings::torsade::plugin::{deferreds, transports};
 use crate::connection::Connection;
-use crate::deferred::Owner;
+use crate::deferred::{Chain, Deferred, Held, Owner, Waiting};
 use crate::types::{Address, Failure};
 
 /// A stream of bytes to one peer, whose protocol is a `P`.
@@ -25,13 +25,31 @@ pub(crate) struct Shared<P> {
     pub(crate) connection: Connection<P>,
 }
 
-impl<P> Owner for Shared<P> {
-    fn returned(&self, id: u64) {
-        self.connection.returned(id);
+impl<P: 'static> Owner for Shared<P> {
+    fn returned(&self, id: u64, held: Held) {
+        self.connection.returned(id, held);
     }
 
-    fn fired(&self, id: u64) {
-        self.connection.fired(id);
+    fn fired(&self, id: u64) -> Held {
+        self.connection.fired(id)
+    }
+
+    /// The host can't hold the connection for something that it knows nothing of, so it is told
+    /// to stop reading meanwhile, which promises the same.
+    fn keep(self: Rc<Self>, chain: Chain, held: Held) -> Option<deferreds::Deferred> {
+        let number = self.connection.chain_number();
+        let itself = Rc::downgrade(&self);
+        chain.at_the_end(move || {
+            if let Some(shared) = itself.upgrade()
+                && shared.connection.done(number)
+            {
+                shared.handle.resume_producing();
+            }
+        });
+        if self.connection.keep(number, chain, held) {
+            self.handle.pause_producing();
+        }
+        None
     }
 }
 
@@ -59,6 +77,50 @@ impl<P> Transport<P> {
     /// lost, its protocol not built yet, or in the middle of an event.
     pub fn with_protocol<R>(&self, run: impl FnOnce(&mut P) -> R) -> Option<R> {
         self.shared.connection.enter(run)
+    }
+
+    /// Lets an `async fn` handle an event: what it returns is returned from the handler, and holds
+    /// the connection until the future is done.
+    ///
+    /// The future begins to run when the handler has returned, so it can reach the protocol by
+    /// [`with_protocol`](Self::with_protocol) from its first line to its last; what it needs of the
+    /// data it has to own. A failure that it returns is logged. When the connection is lost the
+    /// future is dropped where it stands, and what it awaits is cancelled.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use torsade_guest::{Failure, Protocol, Transport, Waiting, timers};
+    ///
+    /// struct Slow {
+    ///     transport: Transport<Slow>,
+    ///     chunks: usize,
+    /// }
+    ///
+    /// impl Protocol for Slow {
+    ///     fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
+    ///         let data = data.to_vec();
+    ///         Some(self.transport.run(|transport| Slow::answer(transport, data)))
+    ///     }
+    /// }
+    ///
+    /// impl Slow {
+    ///     async fn answer(transport: Transport<Slow>, data: Vec<u8>) -> Result<(), Failure> {
+    ///         for byte in data {
+    ///             timers::after(Duration::from_millis(100))?.await?;
+    ///             transport.write(&[byte]);
+    ///         }
+    ///         transport.with_protocol(|slow| slow.chunks += 1);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn run<F>(&self, handler: impl FnOnce(Transport<P>) -> F) -> Waiting
+    where
+        F: Future<Output = Result<(), Failure>> + 'static,
+    {
+        Deferred::from_future_soon(handler(self.clone())).into()
     }
 
     /// Queues bytes behind all that was queued before. While the transport is closing, or after
@@ -93,12 +155,16 @@ impl<P> Transport<P> {
     /// Stops delivering data, until [`resume_producing`](Self::resume_producing). The peer is
     /// slowed down by the transport's own flow control.
     pub fn pause_producing(&self) {
-        self.handle().pause_producing();
+        if self.shared.connection.set_paused(true) {
+            self.handle().pause_producing();
+        }
     }
 
     /// Delivers data again, after [`pause_producing`](Self::pause_producing).
     pub fn resume_producing(&self) {
-        self.handle().resume_producing();
+        if self.shared.connection.set_paused(false) {
+            self.handle().resume_producing();
+        }
     }
 
     /// How many bytes may be queued before the peer counts as slow. It shrinks with each write.
