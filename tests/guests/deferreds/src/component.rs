@@ -1,0 +1,176 @@
+//! Runs what its peer names: a line a behaviour, answered by `ok`; one that doesn't hold traps. And
+//! commands that need the host, each answered by a line too.
+
+use std::time::Duration;
+
+use torsade_guest::{
+    Deferred, Failure, Firing, NoConfig, Origin, Plugin, Protocol, Transport, Waiting, timers,
+};
+
+struct Server;
+
+impl Plugin for Server {
+    type Config = NoConfig;
+    type Protocol = Tester;
+
+    fn start(_config: NoConfig) -> Result<Self, String> {
+        Ok(Server)
+    }
+
+    /// A chain, which the host knows only by the timer that stands for it.
+    fn ready(&mut self) -> Option<Waiting> {
+        let twice = soon().then(|()| soon());
+        Some(twice.into())
+    }
+
+    fn build_protocol(&mut self, transport: Transport<Tester>, _: Origin) -> Option<Tester> {
+        Some(Tester { transport, line: Vec::new(), rest: Vec::new(), waits: 0 })
+    }
+}
+
+/// Fires in a later turn.
+fn soon() -> Deferred<()> {
+    timers::after(Duration::from_millis(1)).into()
+}
+
+struct Tester {
+    transport: Transport<Tester>,
+    /// A line that has not ended.
+    line: Vec<u8>,
+    /// What came behind a line that holds the connection.
+    rest: Vec<u8>,
+    /// How many chains hold the connection: what comes meanwhile breaks the promise.
+    waits: usize,
+}
+
+impl Protocol for Tester {
+    fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
+        if self.waits > 0 {
+            self.transport.write(b"data came while the connection was held\n");
+        }
+        self.rest.extend_from_slice(data);
+        self.go_on()
+    }
+}
+
+impl Tester {
+    fn go_on(&mut self) -> Option<Waiting> {
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            self.line = self.rest.drain(..=end).collect();
+            self.line.pop();
+            let name = String::from_utf8_lossy(&self.line).into_owned();
+            if let Some(waiting) = self.obey(&name) {
+                return Some(waiting);
+            }
+        }
+        None
+    }
+
+    fn obey(&mut self, name: &str) -> Option<Waiting> {
+        match name {
+            "hold by a chain" => Some(self.hold(soon().then(|()| soon()))),
+            "hold by a future" => Some(self.hold_by_future()),
+            "hold while paused" => Some(self.hold_while_paused()),
+            "hold by a chain after a timer" => Some(self.hold_after()),
+            "hold by what has fired" => Some(self.hold(Deferred::succeed(()))),
+            "hold for ever" => Some(self.hold_for_ever()),
+            "move a timer" => Some(self.move_timer()),
+            _ => {
+                self.run(name);
+                None
+            }
+        }
+    }
+
+    fn run(&mut self, name: &str) {
+        let all = crate::behaviours();
+        match all.iter().find(|(known, _)| *known == name) {
+            Some((_, behaviour)) => {
+                behaviour();
+                self.answer("ok");
+            }
+            None => self.answer("there is no such behaviour"),
+        }
+    }
+
+    fn answer(&mut self, line: &str) {
+        self.transport.write(format!("{line}\n").as_bytes());
+    }
+
+    fn hold(&mut self, until: Deferred<()>) -> Waiting {
+        self.waits += 1;
+        until.call_on(&self.transport, Self::held)
+    }
+
+    fn held(&mut self, result: Result<(), Failure>) -> Option<Waiting> {
+        self.waits -= 1;
+        self.answer(if result.is_ok() { "held" } else { "failed" });
+        self.go_on()
+    }
+
+    /// The same as an `async fn`, which reaches the protocol from its first line on.
+    fn hold_by_future(&mut self) -> Waiting {
+        async fn handler(transport: Transport<Tester>) -> Result<(), Failure> {
+            let was_there = transport.with_protocol(|tester| tester.waits += 1).is_some();
+            timers::after(Duration::from_millis(1))?.await?;
+            soon().await?;
+            transport.with_protocol(|tester| {
+                tester.waits -= 1;
+                tester.answer(if was_there { "held" } else { "there was no protocol" });
+            });
+            Ok(())
+        }
+        self.transport.run(handler)
+    }
+
+    /// The protocol pauses and resumes while a chain holds the connection.
+    fn hold_while_paused(&mut self) -> Waiting {
+        let transport = self.transport.clone();
+        transport.pause_producing();
+        let until = soon().then(move |()| {
+            transport.resume_producing();
+            soon()
+        });
+        self.hold(until)
+    }
+
+    /// A question to the host holds it first, and its callback returns a chain.
+    fn hold_after(&mut self) -> Waiting {
+        self.waits += 1;
+        let timer = timers::after(Duration::from_millis(1));
+        let then = |tester: &mut Tester, _| {
+            tester.waits -= 1;
+            Some(tester.hold(soon().then(|()| soon())))
+        };
+        Deferred::from(timer).call_on(&self.transport, then)
+    }
+
+    /// Until the connection is lost: then the deferred is given up, and that is logged.
+    fn hold_for_ever(&mut self) -> Waiting {
+        struct Tells(#[expect(dead_code, reason = "held for its end")] Firing<()>);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                torsade_guest::error!("what held for ever was given up");
+            }
+        }
+        let (deferred, firing) = Deferred::<()>::pending();
+        let tells = Tells(firing);
+        let never = Deferred::from(timers::after(Duration::MAX)).map(move |()| drop(tells));
+        self.answer("holding");
+        Deferred::gather([deferred, never]).map(drop).into()
+    }
+
+    fn move_timer(&mut self) -> Waiting {
+        let (deferred, firing) = Deferred::pending();
+        let hour = Duration::from_secs(3600);
+        let call = timers::call_later(hour, move || firing.callback(()));
+        let moved = call.and_then(|call| {
+            call.reset(Duration::from_millis(1))?;
+            call.detach();
+            Ok(deferred)
+        });
+        self.hold(Deferred::from(moved))
+    }
+}
+
+torsade_guest::export!(Server);
