@@ -3,6 +3,7 @@
 mod bad_configuration;
 mod bad_plugin;
 mod cache;
+mod deferreds;
 mod endpoints;
 mod faults;
 mod http;
@@ -23,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         bad_configuration::trials(),
         bad_plugin::trials(),
         cache::trials(),
+        deferreds::trials(),
         endpoints::trials(),
         faults::trials(),
         http::trials(),
@@ -63,7 +65,7 @@ fn trial_with<T>(
     })
 }
 
-/// A folder with this configuration, in which `@echo`, `@http` and `@unruly` stand for the
+/// A folder with this configuration, in which `@echo` and its like stand for the
 /// repository's components. It is gone when the value is dropped.
 fn folder(configuration: &str) -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
@@ -74,9 +76,12 @@ fn folder(configuration: &str) -> Result<TempDir> {
 /// The same for a folder that is there.
 fn configure(folder: &Path, configuration: &str) -> Result<()> {
     let mut text = configuration.to_owned();
-    for (sign, guest) in
-        [("@echo", "guests/echo"), ("@http", "guests/http"), ("@unruly", "tests/guests/unruly")]
-    {
+    for (sign, guest) in [
+        ("@deferreds", "tests/guests/deferreds"),
+        ("@echo", "guests/echo"),
+        ("@http", "guests/http"),
+        ("@unruly", "tests/guests/unruly"),
+    ] {
         if text.contains(sign) {
             let component = guests::component(guest)?;
             text = text.replace(sign, &component.display().to_string());

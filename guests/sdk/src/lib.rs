@@ -35,6 +35,13 @@
 //! torsade_guest::export!(Server);
 //! ```
 //!
+//! What isn't there yet is a [`Deferred`]: chain callbacks on it, `.await` it, or gather several.
+//! `DEFERREDS.md`, beside this crate's `Cargo.toml`, maps Twisted's behaviours to it. An event
+//! handler that waits for something returns it, and may be an `async fn`
+//! ([`Transport::run`]). [`Lock`], [`Semaphore`] and [`Queue`] are for taking turns,
+//! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. In tests
+//! [`testing::Clock`] stands in for the host's clock and timers.
+//!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!
 //! A plugin runs on `wasm32-unknown-unknown`, where the standard library has no clock, no

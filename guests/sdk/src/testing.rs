@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::deferred::{Deferred, Firing};
 use crate::log::Level;
+use crate::turn;
 
 /// Twisted's `Clock`: while it lives, the timers and the monotonic clock of this thread are this
 /// one's, and time passes by [`advance`](Clock::advance) alone.
@@ -69,6 +70,7 @@ impl Clock {
         let last = self.own.made.get();
         while let Some(firing) = self.own.take_due(last) {
             firing.callback(());
+            settle();
         }
     }
 
@@ -137,6 +139,12 @@ impl Time for Moved {
             timers.insert((self.now.get().saturating_add(delay), self.next()), timer);
         }
     }
+}
+
+/// Does what was left for the end of the running event: polls futures that were woken. Outside of a
+/// sandbox, where no event is running, nothing is ever left.
+pub fn settle() {
+    turn::settle();
 }
 
 /// Keeps the lines that are logged on this thread while it lives, instead of the host.

@@ -14,12 +14,17 @@ pub(crate) fn event<R>(run: impl FnOnce() -> R) -> R {
     let was_running = RUNNING.replace(true);
     let result = run();
     if !was_running {
-        while let Some(job) = LEFT.with_borrow_mut(VecDeque::pop_front) {
-            job();
-        }
+        settle();
         RUNNING.set(false);
     }
     result
+}
+
+/// Does what was left for the end of the event.
+pub(crate) fn settle() {
+    while let Some(job) = LEFT.with_borrow_mut(VecDeque::pop_front) {
+        job();
+    }
 }
 
 /// Has something done once the running event is over, or now where none is running; one after

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+use torsade_guest::testing::settle;
 use torsade_guest::{Deferred, Failure};
 
 /// A behaviour and its name.
@@ -51,6 +52,7 @@ fn failure(code: &str) -> Failure {
 /// The value of a deferred that must have fired with one.
 #[track_caller]
 fn value<T: 'static>(mut deferred: Deferred<T>) -> T {
+    settle();
     match deferred.take() {
         Some(Ok(value)) => value,
         Some(Err(failure)) => panic!("it failed: {failure}"),
@@ -61,6 +63,7 @@ fn value<T: 'static>(mut deferred: Deferred<T>) -> T {
 /// The code of the failure of a deferred that must have failed.
 #[track_caller]
 fn code<T: Debug + 'static>(mut deferred: Deferred<T>) -> String {
+    settle();
     match deferred.take() {
         Some(Err(failure)) => failure.code,
         other => panic!("it has not failed: {other:?}"),
