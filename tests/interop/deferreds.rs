@@ -19,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("deferreds::the_table_names_every_behaviour", the_table_names_every_behaviour),
         trial("deferreds::a_chain_holds_its_connection", a_chain_holds_its_connection),
         trial("deferreds::a_lost_connection_gives_its_chains_up", a_lost_connection_gives_up),
+        trial("deferreds::connections_wait_for_a_chain_of_ready", connections_wait_for_ready),
     ]
 }
 
@@ -108,5 +109,20 @@ fn a_lost_connection_gives_up() -> Result<()> {
     host.log_with(&["what held for ever was given up"])?;
     let answers = ask(&mut host.connect("deferreds")?, &["succeed_has_fired"])?;
     ensure!(answers == ["ok"], "{answers:?}");
+    Ok(())
+}
+
+/// `Plugin::ready` returns a chain, or a question to the host whose callback returns one. A
+/// connection that comes too early says so instead of `ok`.
+fn connections_wait_for_ready() -> Result<()> {
+    for ready in ["", "config = { after-a-timer = true }\n"] {
+        let folder = folder(&format!("{TESTER}instances = \"per-connection\"\n{ready}"))?;
+        let host = Host::up(folder.path(), 1)?;
+        for _ in 0..5 {
+            let answers = ask(&mut host.connect("deferreds")?, &["succeed_has_fired"])?;
+            ensure!(answers == ["ok"], "{ready}: {answers:?}");
+        }
+        ensure!(!host.log().contains("ERROR"), "{}", host.log());
+    }
     Ok(())
 }

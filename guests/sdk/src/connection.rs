@@ -50,6 +50,11 @@ impl<P> Connection<P> {
         self.protocol.try_borrow_mut().is_err()
     }
 
+    /// Whether the protocol has had its last event, or was never built.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.protocol.try_borrow().is_ok_and(|protocol| protocol.is_none())
+    }
+
     /// Remembers a deferred that goes to the host, so that it can be cancelled when the
     /// connection is lost.
     pub(crate) fn returned(&self, id: u64, held: Held) {
@@ -119,9 +124,10 @@ impl<P> Connection<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::Location;
     use std::rc::Rc;
 
-    use super::{Connection, Held};
+    use super::{Chain, Connection, Held};
 
     #[test]
     fn a_protocol_is_reached_only_between_open_and_close() {
@@ -160,6 +166,36 @@ mod tests {
         assert_eq!(connection.fired(1), Held::No);
         assert_eq!(connection.abandoned(), [7, 9]);
         assert!(connection.abandoned().is_empty());
+    }
+
+    fn chain() -> Chain {
+        Chain::pending(Location::caller()).0
+    }
+
+    #[test]
+    fn the_peer_is_paused_while_a_chain_holds_or_the_protocol_says_so() {
+        let connection: Connection<()> = Connection::new();
+        assert!(connection.keep(0, chain(), Held::Yes), "the first pauses");
+        assert_eq!(connection.chain_number(), 1);
+        assert!(!connection.keep(1, chain(), Held::Yes), "it is paused");
+        assert!(!connection.keep(2, chain(), Held::No), "it doesn't hold");
+        assert!(!connection.done(0), "another holds");
+        assert!(!connection.set_paused(true), "it is paused");
+        assert!(!connection.done(1), "the protocol has paused it");
+        assert!(!connection.done(2), "it held nothing");
+        assert!(connection.set_paused(false), "nothing holds any more");
+        assert!(!connection.done(7), "there is no such chain");
+    }
+
+    #[test]
+    fn chains_of_a_lost_connection_are_given_up() {
+        let connection: Connection<()> = Connection::new();
+        let (chain, core) = Chain::pending(Location::caller());
+        connection.keep(0, chain, Held::Yes);
+        assert!(connection.is_lost());
+        assert!(core.upgrade().is_some());
+        assert!(connection.abandoned().is_empty());
+        assert!(core.upgrade().is_none());
     }
 
     struct Cycle(#[expect(dead_code, reason = "held for its count")] Rc<Connection<Cycle>>);

@@ -194,7 +194,8 @@ fn stopped(message: &str) -> Failure {
 impl Inner {
     /// Sees to it that there is a next slice.
     fn schedule(self: &Rc<Self>) {
-        if self.timer.borrow().is_some() || self.queue.borrow().is_empty() {
+        let is_set = self.timer.borrow().as_ref().is_some_and(|timer| !timer.is_done());
+        if is_set || self.queue.borrow().is_empty() {
             return;
         }
         let inner = Rc::downgrade(self);
@@ -206,7 +207,7 @@ impl Inner {
             }
         };
         match timers::after(Duration::ZERO) {
-            Ok(timer) => *self.timer.borrow_mut() = Some(timer.map(turn)),
+            Ok(timer) => *self.timer.borrow_mut() = Some(timer.map(turn).catch(|_| Ok(()))),
             Err(failure) => self.fail_all(&failure),
         }
     }

@@ -77,7 +77,8 @@ impl<T: 'static> Queue<T> {
             drop(state);
             return Ok(Deferred::succeed(value));
         }
-        if state.waiting.len() >= state.backlog {
+        if state.waiting.len() >= state.backlog.min(state.waiting.capacity()) {
+            // Before it is full, or grows: those who gave up need no place.
             state.waiting.retain(Firing::is_wanted);
         }
         if state.waiting.len() >= state.backlog {

@@ -55,8 +55,9 @@ impl Semaphore {
         let (deferred, firing) = Deferred::pending();
         {
             let waiting = &mut self.state.borrow_mut().waiting;
-            while waiting.back().is_some_and(|last| !last.is_wanted()) {
-                waiting.pop_back();
+            if waiting.len() == waiting.capacity() {
+                // Before it grows: those who gave up need no place.
+                waiting.retain(Firing::is_wanted);
             }
             waiting.push_back(firing);
         }

@@ -37,6 +37,9 @@ impl<P: 'static> Owner for Shared<P> {
     /// The host can't hold the connection for something that it knows nothing of, so it is told
     /// to stop reading meanwhile, which promises the same.
     fn keep(self: Rc<Self>, chain: Chain, held: Held) -> Option<deferreds::Deferred> {
+        if self.connection.is_lost() {
+            return None;
+        }
         let number = self.connection.chain_number();
         let itself = Rc::downgrade(&self);
         chain.at_the_end(move || {

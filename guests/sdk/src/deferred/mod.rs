@@ -8,6 +8,7 @@ mod list;
 mod timeout;
 mod waiting;
 
+use std::fmt::{self, Debug, Formatter};
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::Location;
@@ -270,7 +271,8 @@ impl<T: 'static> Deferred<T> {
         }
     }
 
-    /// Takes the result, where it is there: for tests. None the second time.
+    /// Takes the result, where it is there: for tests. None the second time, and callbacks that are
+    /// attached after that are never called.
     pub fn take(&mut self) -> Option<Result<T, Failure>> {
         match &self.0 {
             Kind::Asked { .. } => None,
@@ -358,6 +360,12 @@ impl<T: 'static> Deferred<T> {
             Kind::Chain(chain, _) => chain,
             Kind::Asked { .. } => unreachable!("a chain was made of it above"),
         }
+    }
+}
+
+impl<T> Debug for Deferred<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Deferred")
     }
 }
 

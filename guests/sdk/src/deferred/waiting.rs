@@ -143,6 +143,8 @@ fn hand_over(
     owner: Option<Rc<dyn Owner>>,
     held: Held,
 ) -> Option<deferreds::Deferred> {
+    // A handler that is a future begins here, and may need no more than that.
+    turn::settle();
     if chain.is_done() {
         // There is nothing to wait for; a failure is logged.
         return None;

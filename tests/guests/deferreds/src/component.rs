@@ -1,29 +1,53 @@
 //! Runs what its peer names: a line a behaviour, answered by `ok`; one that doesn't hold traps. And
 //! commands that need the host, each answered by a line too.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use torsade_guest::{
-    Deferred, Failure, Firing, NoConfig, Origin, Plugin, Protocol, Transport, Waiting, timers,
+    Config, Deferred, Failure, Firing, Origin, Plugin, Protocol, Transport, Waiting, timers,
 };
 
-struct Server;
+/// What is to have fired before connections come.
+struct Warm {
+    /// A timer, whose callback returns the chain; else the chain itself.
+    after_a_timer: bool,
+}
+
+impl Config for Warm {
+    fn parse(json: &str) -> Result<Self, String> {
+        Ok(Warm { after_a_timer: json.contains("after-a-timer") })
+    }
+}
+
+struct Server {
+    warm: Warm,
+    is_ready: Rc<Cell<bool>>,
+}
 
 impl Plugin for Server {
-    type Config = NoConfig;
+    type Config = Warm;
     type Protocol = Tester;
 
-    fn start(_config: NoConfig) -> Result<Self, String> {
-        Ok(Server)
+    fn start(warm: Warm) -> Result<Self, String> {
+        Ok(Server { warm, is_ready: Rc::default() })
     }
 
     /// A chain, which the host knows only by the timer that stands for it.
     fn ready(&mut self) -> Option<Waiting> {
-        let twice = soon().then(|()| soon());
-        Some(twice.into())
+        let is_ready = Rc::clone(&self.is_ready);
+        let chain = || soon().then(|()| soon()).map(move |()| is_ready.set(true)).into();
+        if self.warm.after_a_timer {
+            return Some(soon().call(|_| Some(chain())));
+        }
+        Some(chain())
     }
 
     fn build_protocol(&mut self, transport: Transport<Tester>, _: Origin) -> Option<Tester> {
+        if !self.is_ready.get() {
+            transport.write(b"a connection came before the plugin was ready\n");
+        }
         Some(Tester { transport, line: Vec::new(), rest: Vec::new(), waits: 0 })
     }
 }
@@ -99,12 +123,12 @@ impl Tester {
 
     fn hold(&mut self, until: Deferred<()>) -> Waiting {
         self.waits += 1;
-        until.call_on(&self.transport, Self::held)
+        until.call_on(&self.transport, |tester, result| tester.held(result.is_ok()))
     }
 
-    fn held(&mut self, result: Result<(), Failure>) -> Option<Waiting> {
+    fn held(&mut self, is_ok: bool) -> Option<Waiting> {
         self.waits -= 1;
-        self.answer(if result.is_ok() { "held" } else { "failed" });
+        self.answer(if is_ok { "held" } else { "failed" });
         self.go_on()
     }
 

@@ -2,6 +2,7 @@
 //! SDK's don't do the same. `guests/sdk/DEFERREDS.md` is the table of them. They run natively, by
 //! this crate's own test, and in a sandbox: [`component`] runs what its peer names.
 #![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "behaviours are tests, though not of the test harness")]
 
 mod cancelling;
 mod chains;
@@ -75,6 +76,7 @@ fn code<T: Debug + 'static>(mut deferred: Deferred<T>) -> String {
 struct Trace(Rc<RefCell<Vec<String>>>);
 
 impl Trace {
+    #[expect(clippy::needless_pass_by_value, reason = "what is told is mostly made for it")]
     fn add(&self, what: impl ToString) {
         self.0.borrow_mut().push(what.to_string());
     }

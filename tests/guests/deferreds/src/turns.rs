@@ -155,7 +155,7 @@ fn a_full_queue_gives_the_value_back() {
 fn a_queue_lets_so_many_wait() {
     let queue = Queue::<u32>::bounded(1, 1);
     let waits = queue.pop().unwrap();
-    assert_eq!(queue.pop().map(drop).unwrap_err().code, "limit");
+    assert_eq!(queue.pop().unwrap_err().code, "limit");
     drop(waits);
     assert!(queue.pop().is_ok());
 }
