@@ -80,6 +80,10 @@ fn a_chain_holds_its_connection() -> Result<()> {
         "hold by a chain after a timer",
         "hold by what has fired",
         "move a timer",
+        "cancel behind a chain",
+        "time out",
+        "work in slices",
+        "call in a loop",
     ];
     for instances in ["per-connection", "per-worker"] {
         let folder = folder(&format!("{TESTER}instances = \"{instances}\"\n"))?;

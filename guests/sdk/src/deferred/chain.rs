@@ -34,6 +34,17 @@ pub(crate) enum Step {
 /// A callback of either side.
 pub(crate) type Link = Box<dyn FnOnce(Outcome) -> Step>;
 
+/// Gives up what would fire a chain.
+pub(crate) type GiveUp = Box<dyn FnOnce() -> GivenUp>;
+
+/// What comes of giving up.
+pub(crate) enum GivenUp {
+    /// Nothing will fire the chain: where nothing has, it fails `cancelled`.
+    Now,
+    /// A failure will fire it in an event to come; this is what gives it up until then.
+    Later(GiveUp),
+}
+
 /// The handle of a chain. Dropping it gives the chain up.
 ///
 /// All goes through a table of functions, so that a plugin that makes no chain has none of the
@@ -119,7 +130,7 @@ struct State {
     /// The chain that waits for this one.
     outer: Weak<Core>,
     /// Gives up the source. Gone once the chain is fired.
-    canceller: Option<Box<dyn FnOnce()>>,
+    canceller: Option<GiveUp>,
     waker: Option<Waker>,
     /// Itself, where it lives without a handle.
     kept: Option<Rc<Core>>,
@@ -213,8 +224,16 @@ impl State {
 
 impl Core {
     /// Says what gives up the source.
-    pub(crate) fn set_canceller(&self, canceller: Box<dyn FnOnce()>) {
+    pub(crate) fn set_canceller(&self, canceller: GiveUp) {
         self.state.borrow_mut().canceller = Some(canceller);
+    }
+
+    /// The same for a source that is given up by dropping it.
+    pub(crate) fn set_source(&self, source: impl Sized + 'static) {
+        self.set_canceller(Box::new(move || {
+            drop(source);
+            GivenUp::Now
+        }));
     }
 
     /// Whether somebody waits for it to be fired.
@@ -315,8 +334,9 @@ pub(crate) fn cancel(mut core: Rc<Core>) {
         core = inner;
     }
     let canceller = core.state.borrow_mut().canceller.take();
-    if let Some(canceller) = canceller {
-        canceller();
+    if let Some(GivenUp::Later(canceller)) = canceller.map(|canceller| canceller()) {
+        core.set_canceller(canceller);
+        return;
     }
     fire(core, Err(cancelled("the deferred was cancelled")));
 }

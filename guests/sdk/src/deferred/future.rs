@@ -74,7 +74,7 @@ impl<T: 'static> Deferred<T> {
         });
         let owned = Rc::clone(&task);
         if let Some(core) = core.upgrade() {
-            core.set_canceller(Box::new(move || drop(owned)));
+            core.set_source(owned);
         }
         (Self::of(chain), task)
     }

@@ -18,7 +18,7 @@ use crate::bindings::torsade::plugin::deferreds;
 use crate::protocol::Protocol;
 use crate::transport::Transport;
 use crate::types::Failure;
-use chain::{Core, Outcome, Step, Value};
+use chain::{Core, GivenUp, Outcome, Step, Value};
 
 pub use answer::{Answer, Answered};
 pub use firing::Firing;
@@ -130,7 +130,10 @@ impl<T: 'static> Deferred<T> {
         let (chain, core) = Chain::pending(Location::caller());
         let own = Firing::new(core.clone());
         if let Some(core) = core.upgrade() {
-            core.set_canceller(Box::new(move || canceller(own)));
+            core.set_canceller(Box::new(move || {
+                canceller(own);
+                GivenUp::Now
+            }));
         }
         (Self::of(chain), Firing::new(core))
     }
@@ -381,7 +384,7 @@ fn ask<T: 'static>(
         None
     });
     if let Some(core) = core.upgrade() {
-        core.set_canceller(Box::new(move || drop(waiting)));
+        core.set_source(waiting);
     }
 }
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 
-use super::chain::{self, Chain, Core, Outcome, Step};
+use super::chain::{self, Chain, Core, GiveUp, GivenUp, Outcome, Step};
 use super::{Firing, unpack};
 use crate::bindings::torsade::plugin::deferreds;
 use crate::callbacks::Callbacks;
@@ -129,7 +129,7 @@ impl Waiting {
             });
             CALLBACKS.with_borrow_mut(|table| table.insert(id, Callback { owner, call }));
             if let Some(core) = core.upgrade() {
-                core.set_canceller(Box::new(move || drop(self)));
+                core.set_canceller(give_up(self));
             }
             return with_next(chain);
         }
@@ -156,6 +156,14 @@ fn hand_over(
             None
         }
     }
+}
+
+/// Has the host report `cancelled`, so that the callback learns of it.
+fn give_up(waiting: Waiting) -> GiveUp {
+    Box::new(move || {
+        waiting.cancel();
+        GivenUp::Later(give_up(waiting))
+    })
 }
 
 /// A chain whose value is what is to be waited for next.

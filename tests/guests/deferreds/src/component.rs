@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use torsade_guest::{
-    Config, Deferred, Failure, Firing, Origin, Plugin, Protocol, Transport, Waiting, timers,
+    Config, Deferred, Failure, Firing, LoopingCall, Origin, Plugin, Protocol, Transport, Waiting,
+    cooperate, timers,
 };
 
 /// What is to have fired before connections come.
@@ -57,6 +58,9 @@ fn soon() -> Deferred<()> {
     timers::after(Duration::from_millis(1)).into()
 }
 
+/// Longer than any test.
+const HOUR: Duration = Duration::from_secs(3600);
+
 struct Tester {
     transport: Transport<Tester>,
     /// A line that has not ended.
@@ -97,6 +101,12 @@ impl Tester {
             "hold while paused" => Some(self.hold_while_paused()),
             "hold by a chain after a timer" => Some(self.hold_after()),
             "hold by what has fired" => Some(self.hold(Deferred::succeed(()))),
+            "cancel behind a chain" => Some(self.cancel_behind_a_chain()),
+            "time out" => Some(self.time_out()),
+            "work in slices" => {
+                Some(self.hold(cooperate((0..3).map(|_| Some(soon()))).when_done()))
+            }
+            "call in a loop" => Some(self.call_in_a_loop()),
             "hold for ever" => Some(self.hold_for_ever()),
             "move a timer" => Some(self.move_timer()),
             _ => {
@@ -184,10 +194,46 @@ impl Tester {
         Deferred::gather([deferred, never]).map(drop).into()
     }
 
+    /// The callback of a question to the host learns that the chain before it was cancelled.
+    fn cancel_behind_a_chain(&mut self) -> Waiting {
+        self.waits += 1;
+        let chain = Deferred::succeed(()).call_on(&self.transport, |tester, _| {
+            let hour = timers::after(HOUR).ok()?;
+            Some(hour.call_on(&tester.transport, |tester, result| {
+                let code = result.map_err(|failure| failure.code);
+                tester.held(code == Err("cancelled".into()))
+            }))
+        });
+        let canceller = chain.canceller();
+        soon().map(move |()| canceller.cancel()).detach();
+        chain
+    }
+
+    fn time_out(&mut self) -> Waiting {
+        let late = Deferred::from(timers::after(HOUR)).timeout(Duration::from_millis(1));
+        self.hold(late.catch(|failure| match &*failure.code {
+            "timed-out" => Ok(()),
+            _ => Err(failure),
+        }))
+    }
+
+    fn call_in_a_loop(&mut self) -> Waiting {
+        let (deferred, firing) = Deferred::pending();
+        let (mut firing, mut left) = (Some(firing), 3_u32);
+        let looping = LoopingCall::new(move || {
+            left = left.saturating_sub(1);
+            if let Some(firing) = firing.take_if(|_| left == 0) {
+                firing.callback(());
+            }
+            Ok(())
+        });
+        looping.start(Duration::from_millis(1), true).detach();
+        self.hold(deferred.map(move |()| looping.stop()))
+    }
+
     fn move_timer(&mut self) -> Waiting {
         let (deferred, firing) = Deferred::pending();
-        let hour = Duration::from_secs(3600);
-        let call = timers::call_later(hour, move || firing.callback(()));
+        let call = timers::call_later(HOUR, move || firing.callback(()));
         let moved = call.and_then(|call| {
             call.reset(Duration::from_millis(1))?;
             call.detach();
