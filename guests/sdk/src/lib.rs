@@ -36,7 +36,7 @@
 //! ```
 //!
 //! What isn't there yet is a [`Deferred`]: chain callbacks on it, `.await` it, or gather several.
-//! `DEFERREDS.md`, beside this crate's `Cargo.toml`, maps Twisted's behaviours to it. An event
+//! The table in [`twisted`] maps Twisted's behaviours to it. An event
 //! handler that waits for something returns it, and may be an `async fn`
 //! ([`Transport::run`]). [`Lock`], [`Semaphore`] and [`Queue`] are for taking turns,
 //! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. In tests
@@ -73,6 +73,9 @@ pub mod testing;
 pub mod timers;
 mod transport;
 mod turn;
+#[cfg(doc)]
+#[doc = include_str!("../DEFERREDS.md")]
+pub mod twisted {}
 mod types;
 
 pub use cooperate::{CooperativeTask, Cooperator, Slice, cooperate};

@@ -15,6 +15,7 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::task::Waker;
 
+use super::grave::bury;
 use crate::types::{Failure, code};
 
 /// A value on its way between two links.
@@ -366,36 +367,9 @@ impl Drop for Core {
         if let Phase::Fired(Err(failure)) = &state.phase {
             log_unhandled(failure, self.made);
         }
-        bury(state);
-    }
-}
-
-thread_local! {
-    /// What chains owned that are being dropped; none while nothing is.
-    static GRAVE: RefCell<Option<Vec<State>>> = const { RefCell::new(None) };
-}
-
-/// Drops what a chain owned, which may be chains in turn: one after another, not one within the
-/// other, however deep they are nested.
-fn bury(state: State) {
-    let mut state = Some(state);
-    let is_first = GRAVE.try_with(|grave| match &mut *grave.borrow_mut() {
-        Some(rest) => {
-            rest.extend(state.take());
-            false
+        let is_waiting = matches!(state.phase, Phase::Waiting(_));
+        if is_waiting || !state.links.is_empty() || state.canceller.is_some() {
+            bury(Box::new(state));
         }
-        none => {
-            *none = Some(Vec::new());
-            true
-        }
-    });
-    if is_first != Ok(true) {
-        // Here or there, it is being dropped.
-        return;
     }
-    while let Some(next) = state {
-        drop(next);
-        state = GRAVE.with_borrow_mut(|grave| grave.as_mut().and_then(Vec::pop));
-    }
-    GRAVE.set(None);
 }

@@ -5,6 +5,7 @@ mod calls;
 mod chain;
 mod firing;
 mod future;
+mod grave;
 mod list;
 mod timeout;
 mod waiting;

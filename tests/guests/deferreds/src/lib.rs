@@ -9,6 +9,7 @@ mod chains;
 mod component;
 mod futures;
 mod lists;
+mod time;
 mod turns;
 mod work;
 
@@ -30,6 +31,7 @@ pub fn behaviours() -> Vec<Behaviour> {
         lists::behaviours(),
         futures::behaviours(),
         turns::behaviours(),
+        time::behaviours(),
         work::behaviours(),
     ];
     all.concat()
