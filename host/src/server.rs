@@ -16,16 +16,18 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::level_filters::LevelFilter;
 
-use crate::capability::files::{Answer, Root};
+use crate::capability::files::Root;
+use crate::capability::resolver;
+use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
-use crate::config::{Config, Instances, PluginSource, Service};
+use crate::config::{Config, Instances, PluginSource, Service, Store};
 use crate::net::Net;
 use crate::net::os::{self, OsListener, OsNet};
 use crate::plugin::{
     Engines, EnginesConfig, Instance, Limits, LogLevel, Metering, Outbox, Plugin, Ticker,
 };
-use crate::pool::Threads;
-use crate::reactor::ServiceSettings;
+use crate::pool::{Lane, Threads};
+use crate::reactor::{Answer, ServiceSettings};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::listener;
 use crate::worker::{Mailbox, Message, Worker};
@@ -67,12 +69,13 @@ impl Server {
         os::raise_descriptor_limit();
         let engines = engines(config)?;
         let ticker = ticker(&engines)?;
-        let settings = load(config, plugins, &engines)?;
+        let mut settings = load(config, plugins, &engines)?;
+        open_databases(config, &mut settings)?;
 
         let workers = config.workers.unwrap_or_else(cores);
         let plans = plan(config, settings, workers)?;
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
-        let pool = Threads::new(POOL_THREADS, os::be_nice, || Answer::Lost)
+        let pool = Threads::new(pool_threads, os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
         let endpoints = plans.iter().map(Plan::endpoints).collect();
         let (workers, mailboxes) = start_workers(plans, &pool, workers)?;
@@ -150,7 +153,8 @@ fn plan(config: &Config, settings: Vec<ServiceSettings>, workers: usize) -> Resu
     let mut first = 0;
     let mut plans = Vec::new();
     for (service, settings) in config.services.iter().zip(settings) {
-        let count = service.workers.unwrap_or(workers).min(workers);
+        let wanted = if service.listen.is_empty() { Some(1) } else { service.workers };
+        let count = wanted.unwrap_or(workers).min(workers);
         let serving: Vec<usize> = (0..count).map(|n| (first + n) % workers).collect();
         first = (first + count) % workers;
         let mut plan =
@@ -256,8 +260,15 @@ fn load_service(
     outbox: &mut Option<Box<Outbox>>,
 ) -> Result<ServiceSettings> {
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
-    let per_connection = service.instances == Instances::PerConnection;
+    // Without a connection to wait for, there is one instance, from start to stop.
+    let per_connection =
+        service.instances == Instances::PerConnection && !service.listen.is_empty();
     let limits = Arc::new(limits(&service.limits));
+    let job_limits = Arc::new(Limits {
+        memory: service.limits.job_memory,
+        deadline: service.limits.job_deadline,
+        ..(*limits).clone()
+    });
     let plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     let config = service.config.to_string();
@@ -287,7 +298,40 @@ fn load_service(
         linger: wanted.linger,
         files,
         cached_files: wanted.cached_files,
+        look_up: resolver::system(),
+        cached_names: wanted.cached_names,
+        connect: service.grants.connect.clone().into(),
+        outgoing: wanted.outgoing,
+        listen: service.grants.listen.clone().into(),
+        listeners: wanted.listeners,
+        job_limits,
+        jobs: wanted.jobs,
+        database: None,
     })
+}
+
+/// Opens the databases that services are granted.
+fn open_databases(config: &Config, settings: &mut [ServiceSettings]) -> Result<()> {
+    for (service, settings) in config.services.iter().zip(settings) {
+        let source = match service.grants.database() {
+            Some(Store::File) => Source::File(config.database(service)),
+            Some(Store::Memory) => Source::Memory,
+            None => continue,
+        };
+        let wanted = &service.limits;
+        let limits = SqlLimits {
+            rows: wanted.rows,
+            row_bytes: wanted.row_bytes,
+            query_time: wanted.query_time,
+            database_size: wanted.database_size as u64,
+        };
+        let database = Database::open(&source, &limits).map_err(|failure| {
+            let path = config.database(service);
+            anyhow!("service.{}: can't open {}: {failure}", service.name, path.display())
+        })?;
+        settings.database = Some(database);
+    }
+    Ok(())
 }
 
 /// Starts an instance and forgets what it asked for: to hear what it says to its configuration.
@@ -398,5 +442,12 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Threads for blocking work. They wait more than they compute.
-const POOL_THREADS: usize = 4;
+/// Threads for blocking work. Jobs compute, the others wait more than they compute, and for names
+/// the longest.
+fn pool_threads(lane: Lane) -> usize {
+    match lane {
+        Lane::Files | Lane::Sql => 4,
+        Lane::Jobs => cores(),
+        Lane::Names => 8,
+    }
+}

@@ -3,12 +3,11 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use crate::capability::files::Answer;
 use crate::net::os::{OsListener, OsNet, OsStream};
 use crate::net::{Net, Waker};
 use crate::plugin::LogLevel;
 use crate::pool::ThreadsHandle;
-use crate::reactor::{Accepted, Reactor, ServiceSettings};
+use crate::reactor::{Accepted, Answer, Reactor, ServiceSettings};
 
 /// Serves on its own thread, until it is told to stop.
 pub(crate) struct Worker {

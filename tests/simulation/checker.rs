@@ -248,7 +248,7 @@ impl Checker {
             Seen::Cancelled { .. } => State::Cancelled,
             Seen::Forgotten { .. } => State::Forgotten,
             Seen::Fired { failure, .. } => {
-                let cancelled = *failure == Some("cancelled");
+                let cancelled = failure.as_deref() == Some("cancelled");
                 ensure!(cancelled == (before == State::Cancelled), "{id} was {before:?}: {seen:?}");
                 State::Fired
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use torsade::capability::files::Root;
+use torsade::capability::resolver;
 use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::reactor::ServiceSettings;
@@ -104,6 +105,15 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         linger: Duration::from_secs(20),
         files: Some(plugins.root.clone()),
         cached_files: settings.cached_files,
+        look_up: resolver::system(),
+        cached_names: 100,
+        connect: Arc::default(),
+        outgoing: 100,
+        listen: Arc::default(),
+        listeners: 16,
+        job_limits: Arc::new(limits()),
+        jobs: 4,
+        database: None,
     }
 }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use torsade::capability::files::Answer;
 use torsade::net::Net;
 use torsade::net::faulty::Faulty;
 use torsade::net::sim::{SimListener, SimNet};
 use torsade::plugin::LogLevel;
 use torsade::pool::{FaultyPool, SimPool};
-use torsade::reactor::{Counts, Reactor, Seen};
+use torsade::reactor::{Answer, Counts, Reactor, Seen};
 
 use super::checker::Checker;
 use super::choices::Choices;

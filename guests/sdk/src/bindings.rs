@@ -1,15 +1,31 @@
 //! What wit-bindgen makes of `wit/`: the raw imports, and the glue of the exports.
 //!
-//! The world is the one with everything in it. A component imports only what its code calls,
-//! so a plugin that never opens a file needs no grant for files.
+//! The world is one with everything in it but what only some plugins export. A component imports
+//! only what its code calls, so a plugin that never opens a file needs no grant for files.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
 #![allow(unsafe_code, reason = "the canonical ABI moves raw pointers; the generator wrote it")]
 
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "everything",
+    inline: "
+        package torsade:sdk;
+
+        world sdk {
+            include torsade:plugin/file-plugin@0.1.0;
+            include torsade:plugin/names@0.1.0;
+            include torsade:plugin/client@0.1.0;
+            include torsade:plugin/server@0.1.0;
+            include torsade:plugin/sql-user@0.1.0;
+            include torsade:plugin/key-value-user@0.1.0;
+            import torsade:plugin/jobs@0.1.0;
+            export torsade:plugin/half-close@0.1.0;
+            export torsade:plugin/stopping@0.1.0;
+        }
+    ",
+    world: "torsade:sdk/sdk",
+    generate_all,
     with: { "torsade:plugin/types@0.1.0/failure": crate::types::Failure },
-    additional_derives: [PartialEq, Eq, Clone],
+    additional_derives: [PartialEq, Clone],
     pub_export_macro: true,
     export_macro_name: "export_component",
     default_bindings_module: "::torsade_guest::bindings",

@@ -59,7 +59,12 @@ pub mod component;
 mod connection;
 mod cooperate;
 mod deferred;
+pub mod endpoints;
 pub mod files;
+#[doc(hidden)]
+pub mod job_bindings;
+pub mod jobs;
+pub mod key_value;
 pub mod log;
 mod looping;
 #[doc(hidden)]
@@ -68,7 +73,9 @@ mod plugin;
 mod protocol;
 mod queue;
 pub mod random;
+pub mod resolver;
 mod semaphore;
+pub mod sql;
 pub mod testing;
 pub mod timers;
 mod transport;
@@ -113,6 +120,20 @@ macro_rules! export {
             assert!(
                 $crate::manifest::is_plain(env!("CARGO_PKG_LICENSE")),
                 "the licence in Cargo.toml has a character that JSON would escape"
+            );
+        };
+    };
+}
+
+/// Exports the jobs of a plugin: `export_jobs!(MyJobs);`, once, beside [`export!`].
+#[macro_export]
+macro_rules! export_jobs {
+    ($jobs:ty) => {
+        const _: () = {
+            type Component = $crate::jobs::Component<$jobs>;
+            #[cfg(target_family = "wasm")]
+            $crate::job_bindings::export_job_component!(
+                Component with_types_in $crate::job_bindings
             );
         };
     };

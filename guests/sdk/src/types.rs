@@ -15,6 +15,13 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// A failure with a code, of [`code`]'s or of one's own.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Failure { code: code.into(), message: message.into() }
+    }
+}
+
 impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.code)
@@ -32,10 +39,16 @@ pub mod code {
     pub const CANCELLED: &str = "cancelled";
     /// The transport is closed, or closing.
     pub const CLOSED: &str = "closed";
+    /// A constraint of the database is violated.
+    pub const CONFLICT: &str = "conflict";
     /// No grant of the service covers it.
     pub const DENIED: &str = "denied";
     /// Of a reason: either side closed it in order, and what was queued was sent.
     pub const DONE: &str = "done";
+    /// Somebody else has the address.
+    pub const IN_USE: &str = "in-use";
+    /// What was given can't be understood; the message says what would be right.
+    pub const INVALID: &str = "invalid";
     /// The system refused it; the message is the system's.
     pub const IO: &str = "io";
     /// A limit of the service is reached; the message names its key.
@@ -44,10 +57,18 @@ pub mod code {
     pub const LOST: &str = "lost";
     /// There is no such file, name or entry.
     pub const NOT_FOUND: &str = "not-found";
+    /// The peer refused the connection, or the plugin did in `build_protocol`.
+    pub const REFUSED: &str = "refused";
+    /// The database refused the statement; the message is the database's.
+    pub const SQL: &str = "sql";
     /// Of a reason: the host is stopping and its grace is over.
     pub const STOPPED: &str = "stopped";
     /// It took longer than it was given.
     pub const TIMED_OUT: &str = "timed-out";
+    /// The plugin trapped in a job.
+    pub const TRAPPED: &str = "trapped";
+    /// No way leads to the peer.
+    pub const UNREACHABLE: &str = "unreachable";
     /// This transport, endpoint or host can't do it.
     pub const UNSUPPORTED: &str = "unsupported";
     /// The outcome belongs to another interface, or holds another kind of value.

@@ -71,7 +71,7 @@ impl Root {
     }
 
     /// Opens what `path` names. `known` is what it named before: where it still does, that.
-    fn open_file(&self, path: &str, known: Option<Arc<OpenFile>>) -> Answered {
+    fn open_file(&self, path: &str, known: Option<Arc<OpenFile>>) -> Opened {
         // Without NONBLOCK, opening a pipe would wait for somebody to write into it.
         let flags = OFlags::NONBLOCK.bits().cast_signed();
         let mut options = OpenOptions::new();
@@ -111,18 +111,8 @@ impl Root {
     }
 }
 
-type Answered = Result<Arc<OpenFile>, Failure>;
-
-/// What the pool brings back.
-#[derive(Debug)]
-pub enum Answer {
-    /// A folder was listed.
-    Listed(Result<Vec<Entry>, Failure>),
-    /// The work was lost: it panicked, or the pool was stopped.
-    Lost,
-    /// A path was opened.
-    Opened(Result<Arc<OpenFile>, Failure>),
-}
+/// What opening a path comes to.
+pub type Opened = Result<Arc<OpenFile>, Failure>;
 
 /// The files that a service of a worker has opened, and who waits for which. `W` names who waits.
 pub(crate) struct Files<W> {
@@ -145,7 +135,7 @@ pub(crate) enum Asked {
     /// The answer is known.
     Known(Outcome),
     /// The pool has to do this.
-    Todo(Work<Answer>),
+    Todo(Work<Opened>),
     /// The pool is doing it.
     Waiting,
 }
@@ -172,20 +162,20 @@ impl<W> Files<W> {
             return Asked::Waiting;
         }
         let (root, path, known) = (self.root.clone(), Box::<str>::from(path), cached.file.clone());
-        Asked::Todo(Box::new(move || Answer::Opened(root.open_file(&path, known))))
+        Asked::Todo(Box::new(move || root.open_file(&path, known)))
     }
 
     /// The work that lists `path`.
-    pub(crate) fn list(&self, path: &str) -> Work<Answer> {
+    pub(crate) fn list(&self, path: &str) -> Work<Result<Vec<Entry>, Failure>> {
         let (root, path) = (self.root.clone(), path.to_owned());
-        Box::new(move || Answer::Listed(root.list(&path)))
+        Box::new(move || root.list(&path))
     }
 
     /// Takes what the pool found for `path`, and appends what comes of it for whom to `outcomes`.
     pub(crate) fn opened(
         &mut self,
         path: &str,
-        result: Result<Arc<OpenFile>, Failure>,
+        result: Opened,
         now: Instant,
         outcomes: &mut Vec<(W, Outcome)>,
     ) {

@@ -1,7 +1,9 @@
 //! The contract as wasmtime's bindgen writes it, and nothing else.
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, unused_qualifications)]
 
-pub use super::outbox::{FileHandle, OutcomeHandle, PendingHandle, TransportHandle};
+pub use super::outbox::{
+    FileHandle, ListenerHandle, OutcomeHandle, PendingHandle, TransportHandle,
+};
 
 wasmtime::component::bindgen!({
     path: "../wit",
@@ -11,6 +13,7 @@ wasmtime::component::bindgen!({
         "torsade:plugin/deferreds.deferred": PendingHandle,
         "torsade:plugin/deferreds.outcome": OutcomeHandle,
         "torsade:plugin/files.file": FileHandle,
+        "torsade:plugin/server-endpoints.listener": ListenerHandle,
         "torsade:plugin/transports.transport": TransportHandle,
     },
 });

@@ -5,8 +5,9 @@ use std::fmt;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-use super::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
+use super::bindings::exports::torsade::plugin::{half_close, job, plugin, protocols, stopping};
 use super::engine::{Compiler, Engines, SLOT};
+use super::job::JobCode;
 use super::limits::Limits;
 use super::outbox::Guest;
 
@@ -16,6 +17,8 @@ pub struct Plugin {
     pub(super) compiler: Compiler,
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
+    /// `None` where it exports no `job`, or its service grants it none.
+    pub(super) jobs: Option<JobCode>,
 }
 
 /// Where a component's exports are: looked up once.
@@ -52,7 +55,8 @@ impl Plugin {
         is_component(bytes)?;
         let pooled = often && limits.memory <= SLOT;
         let compiler = if pooled { &engines.pooled } else { &engines.on_demand };
-        let component = Component::new(&compiler.engine, bytes)
+        let component = engines
+            .compile(compiler, bytes)
             .map_err(|e| LoadError(format!("it is not a valid component: {}", chain(&e))))?;
         check_imports(&component, &compiler.engine, granted)?;
         let pre = compiler.linker.instantiate_pre(&component).map_err(|e| {
@@ -60,7 +64,11 @@ impl Plugin {
             LoadError(format!("it does not fit torsade:plugin@0.1.0: {why}"))
         })?;
         let exports = Exports::find(&pre)?;
-        Ok(Self { compiler: compiler.clone(), pre, exports })
+        let jobs = match granted.contains(&"jobs") {
+            true => JobCode::find(engines, bytes, &pre)?,
+            false => None,
+        };
+        Ok(Self { compiler: compiler.clone(), pre, exports, jobs })
     }
 
     /// Whether it wants to be told when the host stops.
@@ -88,6 +96,25 @@ impl Exports {
             half_close: optional(pre, "half-close", half_close::GuestIndices::new(pre))?,
             stopping: optional(pre, "stopping", stopping::GuestIndices::new(pre))?,
         })
+    }
+}
+
+impl JobCode {
+    /// The code of the plugin's jobs, compiled for the engine that they run in.
+    fn find(
+        engines: &Engines,
+        bytes: &[u8],
+        pre: &InstancePre<Guest>,
+    ) -> Result<Option<Self>, LoadError> {
+        if optional(pre, "job", job::GuestIndices::new(pre))?.is_none() {
+            return Ok(None);
+        }
+        let compiler = engines.on_demand.clone();
+        let invalid = |e| LoadError(format!("it is not a valid component: {}", chain(&e)));
+        let component = engines.compile(&compiler, bytes).map_err(invalid)?;
+        let pre = compiler.linker.instantiate_pre(&component).map_err(invalid)?;
+        let export = job::GuestIndices::new(&pre).map_err(invalid)?;
+        Ok(Some(Self { compiler, pre, export }))
     }
 }
 

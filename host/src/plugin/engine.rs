@@ -1,12 +1,13 @@
 //! Engines: how plugins are compiled, and where their sandboxes lie.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy,
     PoolingAllocationConfig, Result,
@@ -41,6 +42,7 @@ pub enum Metering {
 pub struct Engines {
     pub(super) pooled: Compiler,
     pub(super) on_demand: Compiler,
+    cache: Option<Cache>,
 }
 
 /// An engine, and what plugins can call in it.
@@ -64,7 +66,23 @@ impl Engines {
             .memory_guard_size(SLOT_GUARD);
         Ok(Self {
             pooled: Compiler::new(&pooled, wanted.metering)?,
-            on_demand: Compiler::new(&config(wanted, cache), wanted.metering)?,
+            on_demand: Compiler::new(&config(wanted, cache.clone()), wanted.metering)?,
+            cache,
+        })
+    }
+
+    /// Compiles a component, or takes what the cache has of it. Where that turns out to be damaged
+    /// the cache is emptied, and the component compiled.
+    pub(super) fn compile(&self, compiler: &Compiler, bytes: &[u8]) -> Result<Component> {
+        let hits = self.cache.as_ref().map(Cache::cache_hits);
+        Component::new(&compiler.engine, bytes).or_else(|error| match &self.cache {
+            Some(cache) if hits != Some(cache.cache_hits()) => {
+                let folder = cache.directory();
+                tracing::warn!("compiled plugins are damaged, emptying {}", folder.display());
+                fs::remove_dir_all(folder.join(COMPILED))?;
+                Component::new(&compiler.engine, bytes)
+            }
+            _ => Err(error),
         })
     }
 
@@ -125,6 +143,12 @@ fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     plugin::log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::transports::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::files::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::resolver::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::client_endpoints::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::server_endpoints::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::jobs::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::sql::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::key_value::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     hot::shadow(&mut linker)?;
     Ok(linker)
 }
@@ -183,6 +207,9 @@ pub(super) const SLOT: usize = 16 << 20;
 /// and not sixteen: slots that lie an odd number of pages apart don't fight for the same few
 /// entries of the processor's address caches.
 const SLOT_GUARD: u64 = 68 << 10;
+
+/// The folder in which wasmtime keeps compiled code, in that of the cache.
+const COMPILED: &str = "modules";
 
 /// How much of a slot is cleared by hand when a sandbox ends, instead of by the kernel, in bytes.
 const KEEP_RESIDENT: usize = 256 << 10;

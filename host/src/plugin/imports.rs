@@ -1,18 +1,24 @@
 //! What a plugin can call: facts, wishes and questions. None of them reaches beyond its store.
 
+mod endpoints;
+mod files;
+mod jobs;
+mod key_value;
+mod resolver;
+mod sql;
+mod transports;
+
+use std::ops::Range;
+
 use rand::Rng;
 use wasmtime::component::Resource;
 use wasmtime::{Result, bail};
 
-use super::bindings::torsade::plugin::{
-    clock, deferreds, files, log, random, timers, transports, types,
-};
+use super::bindings::torsade::plugin::{clock, deferreds, log, random, timers, types};
 use super::outbox::{
-    Address, Effect, FileHandle, Guest, LOG_LINE_BYTES, LOG_LINES, LogLevel, LogLine,
-    OutcomeHandle, PendingHandle, TransportHandle,
+    Effect, Guest, LOG_LINE_BYTES, LOG_LINES, LogLevel, LogLine, OutcomeHandle, PendingHandle,
 };
-use crate::capability::files::{Kind, Metadata};
-use crate::capability::{Failure, Outcome};
+use crate::capability::{Address, Failure, Outcome};
 
 impl types::Host for Guest {}
 
@@ -87,8 +93,11 @@ impl deferreds::HostDeferred for Guest {
 
 impl deferreds::HostOutcome for Guest {
     fn drop(&mut self, this: Resource<OutcomeHandle>) -> Result<()> {
-        self.outcomes.take(&this)?;
-        Ok(())
+        match self.take_outcome(&this)? {
+            // Nobody can name the listener any more.
+            Outcome::Listening { listener, .. } => self.record(Effect::StopListening { listener }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -102,183 +111,19 @@ impl timers::Host for Guest {
     }
 
     fn elapsed(&mut self, of: Resource<OutcomeHandle>) -> Result<Result<(), types::Failure>> {
-        Ok(match self.outcomes.take(&of)?.0 {
+        Ok(match self.take_outcome(&of)? {
             Outcome::Elapsed => Ok(()),
             other => Err(not_wanted(other, "a timer")),
         })
     }
 }
 
-impl transports::Host for Guest {}
-
-impl transports::HostTransport for Guest {
-    /// Shadowed by [`super::hot`], which copies the bytes once less.
-    fn write(&mut self, this: Resource<TransportHandle>, data: Vec<u8>) -> Result<()> {
-        self.fits(data.len())?;
-        let conn = self.transports.get(&this)?.conn;
-        let lent = self.lent();
-        let start = lent.bytes.len();
-        lent.bytes.extend_from_slice(&data);
-        self.wrote(&this, conn, start)
-    }
-
-    fn lose_connection(&mut self, this: Resource<TransportHandle>) -> Result<()> {
-        let handle = self.transports.get_mut(&this)?;
-        handle.open = false;
-        let conn = handle.conn;
-        self.record(Effect::Lose { conn })
-    }
-
-    fn abort_connection(&mut self, this: Resource<TransportHandle>) -> Result<()> {
-        let handle = self.transports.get_mut(&this)?;
-        handle.open = false;
-        let conn = handle.conn;
-        self.record(Effect::Abort { conn })
-    }
-
-    fn lose_write_connection(&mut self, this: Resource<TransportHandle>) -> Result<Done> {
-        let handle = self.transports.get(&this)?;
-        if !handle.open {
-            return Ok(Err(closed()));
-        }
-        let conn = handle.conn;
-        self.record(Effect::LoseWrite { conn })?;
-        Ok(Ok(()))
-    }
-
-    fn pause_producing(&mut self, this: Resource<TransportHandle>) -> Result<()> {
-        let conn = self.transports.get(&this)?.conn;
-        self.record(Effect::Pause { conn })
-    }
-
-    fn resume_producing(&mut self, this: Resource<TransportHandle>) -> Result<()> {
-        let conn = self.transports.get(&this)?.conn;
-        self.record(Effect::Resume { conn })
-    }
-
-    fn room(&mut self, this: Resource<TransportHandle>) -> Result<u64> {
-        Ok(self.transports.get(&this)?.room)
-    }
-
-    fn local_address(&mut self, this: Resource<TransportHandle>) -> Result<types::Address> {
-        Ok(address(&self.transports.get(&this)?.local))
-    }
-
-    fn peer_address(&mut self, this: Resource<TransportHandle>) -> Result<types::Address> {
-        Ok(address(&self.transports.get(&this)?.peer))
-    }
-
-    fn set_no_delay(&mut self, this: Resource<TransportHandle>, on: bool) -> Result<Done> {
-        self.set_tcp(&this, |conn| Effect::NoDelay { conn, on })
-    }
-
-    fn set_keep_alive(&mut self, this: Resource<TransportHandle>, on: bool) -> Result<Done> {
-        self.set_tcp(&this, |conn| Effect::KeepAlive { conn, on })
-    }
-
-    fn drop(&mut self, this: Resource<TransportHandle>) -> Result<()> {
-        self.transports.take(&this)?;
-        Ok(())
-    }
-}
-
-impl files::Host for Guest {
-    /// Shadowed by [`super::hot`].
-    fn open(&mut self, path: String) -> Result<Asked> {
-        self.ask_about(&path, |id, path| Effect::Open { id, path })
-    }
-
-    fn opened(
-        &mut self,
-        of: Resource<OutcomeHandle>,
-    ) -> Result<Result<Resource<FileHandle>, types::Failure>> {
-        match self.outcomes.take(&of)?.0 {
-            Outcome::File(file) => {
-                self.may_hold_another()?;
-                Ok(Ok(self.files.push(FileHandle(file))))
-            }
-            other => Ok(Err(not_wanted(other, "an opened file"))),
-        }
-    }
-
-    fn list(&mut self, path: String) -> Result<Asked> {
-        self.ask_about(&path, |id, path| Effect::List { id, path })
-    }
-
-    fn listed(
-        &mut self,
-        of: Resource<OutcomeHandle>,
-    ) -> Result<Result<Vec<files::Entry>, types::Failure>> {
-        Ok(match self.outcomes.take(&of)?.0 {
-            Outcome::Entries(entries) => Ok(entries
-                .into_iter()
-                .map(|entry| files::Entry { name: entry.name, metadata: metadata(&entry.metadata) })
-                .collect()),
-            other => Err(not_wanted(other, "a listed folder")),
-        })
-    }
-}
-
-impl files::HostFile for Guest {
-    fn metadata(&mut self, this: Resource<FileHandle>) -> Result<files::Metadata> {
-        Ok(metadata(&self.files.get(&this)?.0.metadata))
-    }
-
-    fn content(&mut self, this: Resource<FileHandle>) -> Result<Option<Vec<u8>>> {
-        Ok(self.files.get(&this)?.0.content.as_deref().map(<[u8]>::to_vec))
-    }
-
-    fn send(
-        &mut self,
-        this: Resource<FileHandle>,
-        to: Resource<TransportHandle>,
-        offset: u64,
-        length: u64,
-    ) -> Result<Done> {
-        let file = &self.files.get(&this)?.0;
-        if file.metadata.kind == Kind::Folder {
-            return Ok(Err(failure("unsupported", "a folder has no bytes to send")));
-        }
-        let size = file.metadata.size;
-        if offset.checked_add(length).is_none_or(|end| end > size) {
-            let message = format!("{length} bytes from {offset} end beyond the {size} of the file");
-            return Ok(Err(failure("limit", message)));
-        }
-        let (file, conn) = (file.clone(), self.transports.get(&to)?.conn);
-        self.record(Effect::SendFile { conn, file, offset, length })?;
-        Ok(Ok(()))
-    }
-
-    fn drop(&mut self, this: Resource<FileHandle>) -> Result<()> {
-        self.files.take(&this)?;
-        Ok(())
-    }
-}
-
 impl Guest {
-    /// Records that the outbox' bytes from `start` are for `conn`.
-    pub(super) fn wrote(
-        &mut self,
-        this: &Resource<TransportHandle>,
-        conn: u64,
-        start: usize,
-    ) -> Result<()> {
-        let lent = self.lent();
-        let end = lent.bytes.len();
-        // Writes in a row are one effect.
-        match lent.effects.last_mut() {
-            Some(Effect::Write { conn: last, data }) if *last == conn && data.end == start => {
-                data.end = end;
-            }
-            _ => self.record(Effect::Write { conn, data: start..end })?,
-        }
-        let handle = self.transports.get_mut(this)?;
-        handle.room = handle.room.saturating_sub((end - start) as u64);
-        Ok(())
-    }
-
     /// Asks a question whose answer `effect` will bring.
-    pub(super) fn ask(&mut self, effect: impl FnOnce(u64) -> Effect) -> Result<Asked> {
+    pub(in crate::plugin) fn ask(&mut self, effect: impl FnOnce(u64) -> Effect) -> Result<Asked> {
+        if self.is_job {
+            return Ok(Err(failure("unsupported", "a job can ask nothing of the host")));
+        }
         self.may_hold_another()?;
         let Some(id) = self.next_deferred() else {
             let most = self.limits.deferreds;
@@ -289,40 +134,28 @@ impl Guest {
         Ok(Ok(self.deferreds.push(PendingHandle(id))))
     }
 
-    /// Asks a question about a path.
-    pub(super) fn ask_about(
+    /// Asks a question about what lies in the outbox then.
+    fn ask_about(
         &mut self,
-        path: &str,
-        effect: impl FnOnce(u64, std::ops::Range<usize>) -> Effect,
+        subject: &[u8],
+        effect: impl FnOnce(u64, Range<usize>) -> Effect,
     ) -> Result<Asked> {
-        self.fits(path.len())?;
-        let lent = self.lent();
-        let start = lent.bytes.len();
-        lent.bytes.extend_from_slice(path.as_bytes());
-        let range = start..lent.bytes.len();
+        let range = self.put(subject)?;
         self.ask(|id| effect(id, range))
     }
 
-    fn set_tcp(
-        &mut self,
-        this: &Resource<TransportHandle>,
-        effect: impl FnOnce(u64) -> Effect,
-    ) -> Result<Done> {
-        let handle = self.transports.get(this)?;
-        if !matches!(handle.peer, Address::Tcp(..)) {
-            return Ok(Err(failure("unsupported", "the transport is not TCP")));
-        }
-        if !handle.open {
-            return Ok(Err(closed()));
-        }
-        let conn = handle.conn;
-        self.record(effect(conn))?;
-        Ok(Ok(()))
+    /// Puts bytes into the outbox.
+    fn put(&mut self, bytes: &[u8]) -> Result<Range<usize>> {
+        self.fits(bytes.len())?;
+        let lent = self.lent();
+        let start = lent.bytes.len();
+        lent.bytes.extend_from_slice(bytes);
+        Ok(start..lent.bytes.len())
     }
 }
 
 /// What a question returns at once.
-pub(super) type Asked = std::result::Result<Resource<PendingHandle>, types::Failure>;
+pub(in crate::plugin) type Asked = std::result::Result<Resource<PendingHandle>, types::Failure>;
 
 /// What a wish returns that can be refused.
 type Done = std::result::Result<(), types::Failure>;
@@ -335,21 +168,6 @@ fn address(address: &Address) -> types::Address {
         Address::Unix(name) => {
             types::Address { kind: "unix".into(), host: name.to_string(), port: 0 }
         }
-    }
-}
-
-fn metadata(metadata: &Metadata) -> files::Metadata {
-    files::Metadata {
-        kind: match metadata.kind {
-            Kind::Folder => files::Kind::Folder,
-            Kind::Regular => files::Kind::Regular,
-        },
-        size: metadata.size,
-        modified: types::Datetime {
-            seconds: metadata.modified.0,
-            nanoseconds: metadata.modified.1,
-        },
-        inode: metadata.inode,
     }
 }
 
@@ -366,13 +184,9 @@ fn log_level(level: log::Level) -> LogLevel {
 /// The failure of an outcome that isn't the value that was asked for.
 fn not_wanted(outcome: Outcome, wanted: &str) -> types::Failure {
     match outcome {
-        Outcome::Failed(Failure { code, message }) => failure(code, message),
+        Outcome::Failed(Failure { code, message }) => failure(&code, message),
         _ => failure("wrong-kind", format!("the outcome is not that of {wanted}")),
     }
-}
-
-fn closed() -> types::Failure {
-    failure("closed", "the transport is closed, or closing")
 }
 
 fn failure(code: &str, message: impl Into<String>) -> types::Failure {

@@ -14,8 +14,8 @@ use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
 use super::engine::Metering;
 use super::limits::Limits;
-use super::outbox::{Address, Guest, Outbox, OutcomeHandle, PendingHandle, TransportHandle};
-use crate::capability::Outcome;
+use super::outbox::{Guest, Outbox, PendingHandle, TransportHandle};
+use crate::capability::{Address, Outcome};
 
 /// One life of a plugin. Every call is an event; what the plugin asked for in it lies in the
 /// outbox that was lent for it. After a [`Fault`] no further call may be made.
@@ -206,8 +206,7 @@ impl Instance {
     pub fn fired(&mut self, id: u64, outcome: Outcome, lent: &mut Option<Box<Outbox>>) -> Handled {
         self.forget_deferred();
         self.enter(lent, |exports, store| {
-            store.data_mut().may_hold_another()?;
-            let outcome = store.data_mut().outcomes.push(OutcomeHandle(outcome));
+            let outcome = store.data_mut().keep_outcome(outcome)?;
             let deferred = exports.plugin.call_fired(&mut *store, id, outcome)?;
             give(store, deferred)
         })
@@ -305,7 +304,7 @@ fn give(
 }
 
 /// Begins to measure an event.
-fn arm(store: &mut Store<Guest>, metering: Metering, deadline: Duration) {
+pub(super) fn arm(store: &mut Store<Guest>, metering: Metering, deadline: Duration) {
     match metering {
         Metering::Time(_) => {
             let guest = store.data_mut();
@@ -321,7 +320,7 @@ fn arm(store: &mut Store<Guest>, metering: Metering, deadline: Duration) {
 
 /// Called at each tick that an event sees. The thread's CPU time counts from the first, so that a
 /// thread that others preempt is not blamed, and an event that sees no tick pays nothing.
-fn past_deadline(
+pub(super) fn past_deadline(
     mut store: StoreContextMut<'_, Guest>,
     cpu_time: fn() -> Duration,
 ) -> wasmtime::Result<UpdateDeadline> {
@@ -336,7 +335,7 @@ fn past_deadline(
     wasmtime::bail!("an event took more than {:?} of CPU time", guest.deadline)
 }
 
-fn fault(store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
+pub(super) fn fault(store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(symbols).unwrap_or_default();
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => "an event took more instructions than it may".to_owned(),
@@ -344,6 +343,9 @@ fn fault(store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
         None => error.root_cause().to_string(),
     };
     let message = match store.data().usage.reached {
+        Some(key @ ("deadline" | "memory")) if store.data().is_job => {
+            format!("{what} (limits.job-{key} was reached)")
+        }
         Some(key) => format!("{what} (limits.{key} was reached)"),
         None => what,
     };

@@ -1,17 +1,20 @@
 //! What a sandbox can see and leave behind: its handles, the facts, and the effects of its event.
 
-use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use wasmtime::component::Resource;
 
 use super::limits::{Limits, Usage};
 use super::slots::Slots;
-use crate::capability::Outcome;
 use crate::capability::files::OpenFile;
+use crate::capability::operation::Operation;
+use crate::capability::resolver::Family;
+use crate::capability::sql::Statement;
+use crate::capability::{Address, Outcome};
 
 /// Something that a plugin asked for. The reactor does it after the event.
 ///
@@ -27,9 +30,21 @@ pub enum Effect {
         id: u64,
         nanoseconds: u64,
     },
+    Batch {
+        id: u64,
+        statements: Vec<Statement>,
+    },
     /// The result is to be a failure, now.
     Cancel {
         id: u64,
+    },
+    Connect {
+        id: u64,
+        endpoint: Range<usize>,
+    },
+    Execute {
+        id: u64,
+        statement: Box<Statement>,
     },
     /// Nobody can ask for the result any more.
     Forget {
@@ -39,9 +54,22 @@ pub enum Effect {
         conn: u64,
         on: bool,
     },
+    KeyValue {
+        id: u64,
+        operation: Box<Operation>,
+    },
     List {
         id: u64,
         path: Range<usize>,
+    },
+    Listen {
+        id: u64,
+        endpoint: Range<usize>,
+    },
+    Lookup {
+        id: u64,
+        name: Range<usize>,
+        family: Family,
     },
     Lose {
         conn: u64,
@@ -60,6 +88,10 @@ pub enum Effect {
     Pause {
         conn: u64,
     },
+    Query {
+        id: u64,
+        statement: Box<Statement>,
+    },
     Reschedule {
         id: u64,
         nanoseconds: u64,
@@ -67,11 +99,19 @@ pub enum Effect {
     Resume {
         conn: u64,
     },
+    Run {
+        id: u64,
+        name: Range<usize>,
+        input: Range<usize>,
+    },
     SendFile {
         conn: u64,
         file: Arc<OpenFile>,
         offset: u64,
         length: u64,
+    },
+    StopListening {
+        listener: u64,
     },
     Write {
         conn: u64,
@@ -88,6 +128,8 @@ pub struct Outbox {
     pub effects: Vec<Effect>,
     /// The bytes that effects speak of.
     pub bytes: Vec<u8>,
+    /// Bytes that effects own.
+    pub(super) owned: usize,
     /// Lines for the log. They outlive a trap, since they tell what led to it.
     pub log: Vec<LogLine>,
     /// Lines beyond [`LOG_LINES`].
@@ -129,6 +171,7 @@ impl Outbox {
         Self {
             effects: Vec::new(),
             bytes: Vec::new(),
+            owned: 0,
             log: Vec::new(),
             log_lost: 0,
             log_level,
@@ -139,9 +182,18 @@ impl Outbox {
         }
     }
 
+    /// An empty one with the same facts, for an instance that runs beside this worker's.
+    pub(crate) fn branch(&mut self) -> Self {
+        let mut seed = [0; 32];
+        self.random.fill_bytes(&mut seed);
+        let Self { log_level, monotonic, wall, .. } = *self;
+        Self { monotonic, wall, ..Self::new(seed, log_level) }
+    }
+
     /// Forgets what the last event left, and gives room back that only a flood needed.
     pub(crate) fn clear(&mut self) {
         self.effects.clear();
+        self.owned = 0;
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES {
             self.bytes = Vec::new();
@@ -169,6 +221,11 @@ pub(crate) struct Guest {
     pub(super) deferreds: Slots<PendingHandle>,
     pub(super) outcomes: Slots<OutcomeHandle>,
     pub(super) files: Slots<FileHandle>,
+    pub(super) listeners: Slots<ListenerHandle>,
+    /// It runs a job, which can ask nothing.
+    pub(super) is_job: bool,
+    /// Bytes that its outcomes hold.
+    kept: usize,
     /// Deferreds that have neither fired nor been forgotten.
     pub(super) in_flight: usize,
     pub(super) usage: Usage,
@@ -189,15 +246,6 @@ pub struct TransportHandle {
     pub(super) room: u64,
 }
 
-/// One end of a connection, as the contract has it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Address {
-    /// Of TCP.
-    Tcp(IpAddr, u16),
-    /// Of a Unix socket.
-    Unix(Box<str>),
-}
-
 /// Behind a `deferred`: its number.
 #[expect(unreachable_pub, reason = "bindgen re-exports it")]
 pub struct PendingHandle(pub(super) u64);
@@ -210,6 +258,13 @@ pub struct OutcomeHandle(pub(super) Outcome);
 #[expect(unreachable_pub, reason = "bindgen re-exports it")]
 pub struct FileHandle(pub(super) Arc<OpenFile>);
 
+/// Behind a `listener`.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
+pub struct ListenerHandle {
+    pub(super) listener: u64,
+    pub(super) address: Address,
+}
+
 impl Guest {
     pub(super) fn new(limits: Arc<Limits>) -> Self {
         Self {
@@ -218,6 +273,9 @@ impl Guest {
             deferreds: Slots::default(),
             outcomes: Slots::default(),
             files: Slots::default(),
+            listeners: Slots::default(),
+            is_job: false,
+            kept: 0,
             in_flight: 0,
             usage: Usage::new(&limits),
             deadline: limits.deadline,
@@ -246,17 +304,51 @@ impl Guest {
     /// Whether `more` bytes fit into the outbox; a trap where not.
     pub(super) fn fits(&mut self, more: usize) -> wasmtime::Result<()> {
         let most = self.limits.outbox;
-        if self.lent().bytes.len().saturating_add(more) > most {
+        let lent = self.lent();
+        if lent.bytes.len().saturating_add(lent.owned).saturating_add(more) > most {
             self.usage.reached = Some("outbox");
             wasmtime::bail!("an event left more than {most} bytes in its outbox");
         }
         Ok(())
     }
 
+    /// Counts `more` bytes that an effect will own; a trap where they don't fit into the outbox.
+    pub(super) fn owns(&mut self, more: usize) -> wasmtime::Result<()> {
+        self.fits(more)?;
+        self.lent().owned += more;
+        Ok(())
+    }
+
+    /// Keeps an outcome for the plugin to take. What it holds counts as the plugin's memory.
+    pub(super) fn keep_outcome(
+        &mut self,
+        outcome: Outcome,
+    ) -> wasmtime::Result<Resource<OutcomeHandle>> {
+        self.may_hold_another()?;
+        self.kept = self.kept.saturating_add(outcome.size());
+        if self.kept > self.limits.memory {
+            self.usage.reached = Some("memory");
+            wasmtime::bail!("the plugin keeps outcomes of {} bytes", self.kept);
+        }
+        Ok(self.outcomes.push(OutcomeHandle(outcome)))
+    }
+
+    pub(super) fn take_outcome(
+        &mut self,
+        handle: &Resource<OutcomeHandle>,
+    ) -> wasmtime::Result<Outcome> {
+        let OutcomeHandle(outcome) = self.outcomes.take(handle)?;
+        self.kept = self.kept.saturating_sub(outcome.size());
+        Ok(outcome)
+    }
+
     /// Traps where the instance holds as many handles as it may.
     pub(super) fn may_hold_another(&mut self) -> wasmtime::Result<()> {
-        let held =
-            self.transports.len() + self.deferreds.len() + self.outcomes.len() + self.files.len();
+        let held = self.transports.len()
+            + self.deferreds.len()
+            + self.outcomes.len()
+            + self.files.len()
+            + self.listeners.len();
         if held >= self.limits.handles {
             self.usage.reached = Some("handles");
             wasmtime::bail!("the plugin holds {held} handles");

@@ -15,12 +15,41 @@ pub use threads::{Threads, ThreadsHandle};
 /// A piece of blocking work. It runs on another thread, and its result comes back to the worker.
 pub type Work<T> = Box<dyn FnOnce() -> T + Send>;
 
+/// What a piece of work mostly waits for. Each lane has threads of its own, so that what hangs in
+/// one keeps no other waiting.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lane {
+    /// The file system.
+    Files,
+    /// The processor.
+    Jobs,
+    /// Name servers.
+    Names,
+    /// Databases.
+    Sql,
+}
+
+impl Lane {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Files, Self::Jobs, Self::Names, Self::Sql];
+
+    /// Its name, for its threads.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Jobs => "jobs",
+            Self::Names => "names",
+            Self::Sql => "sql",
+        }
+    }
+}
+
 /// What the reactor needs of those who do its blocking work.
 pub trait Pool<T> {
     /// Hands over `work`, whose result [`Pool::take_done`] will report as `ticket`.
     ///
-    /// `Err` gives the ticket's work back undone, where as much as the pool's limit is waiting.
-    fn submit(&mut self, ticket: u64, work: Work<T>) -> Result<(), Work<T>>;
+    /// `Err` gives the ticket's work back undone, where as much as the lane's limit is waiting.
+    fn submit(&mut self, lane: Lane, ticket: u64, work: Work<T>) -> Result<(), Work<T>>;
 
     /// Appends what has been done since the last call. A waker ends the reactor's wait before.
     fn take_done(&mut self, done: &mut Vec<(u64, T)>);

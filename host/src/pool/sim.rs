@@ -1,6 +1,6 @@
 //! A pool without threads: work is done at once, and its result reported when the seed says so.
 
-use super::{Pool, Work};
+use super::{Lane, Pool, Work};
 
 /// Does work in `submit`, and reports the result at a later call, in an order of its own.
 pub struct SimPool<T> {
@@ -32,7 +32,7 @@ impl<T> SimPool<T> {
 }
 
 impl<T> Pool<T> for SimPool<T> {
-    fn submit(&mut self, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
+    fn submit(&mut self, _: Lane, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
         if self.results.len() == RESULTS_LIMIT {
             return Err(work);
         }
@@ -76,7 +76,7 @@ mod tests {
     fn order(seed: u64) -> Vec<(u64, u64)> {
         let mut pool = SimPool::new(seed, || {});
         for ticket in 0..20 {
-            assert!(pool.submit(ticket, Box::new(move || ticket * ticket)).is_ok());
+            assert!(pool.submit(Lane::Files, ticket, Box::new(move || ticket * ticket)).is_ok());
         }
         let mut done = Vec::new();
         for _ in 0..=LONGEST_WAIT {
@@ -102,7 +102,7 @@ mod tests {
         let mut pool = SimPool::new(3, move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        assert!(pool.submit(1, Box::new(|| ())).is_ok());
+        assert!(pool.submit(Lane::Files, 1, Box::new(|| ())).is_ok());
         let mut done = Vec::new();
         let mut calls = 0;
         while pool.pending() > 0 {
@@ -116,8 +116,8 @@ mod tests {
     fn more_than_the_limit_is_given_back() {
         let mut pool = SimPool::new(3, || {});
         for ticket in 0..RESULTS_LIMIT as u64 {
-            assert!(pool.submit(ticket, Box::new(|| 1)).is_ok());
+            assert!(pool.submit(Lane::Files, ticket, Box::new(|| 1)).is_ok());
         }
-        assert_eq!(pool.submit(0, Box::new(|| 2)).err().map(|work| work()), Some(2));
+        assert_eq!(pool.submit(Lane::Files, 0, Box::new(|| 2)).err().map(|work| work()), Some(2));
     }
 }

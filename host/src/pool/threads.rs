@@ -7,30 +7,33 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
 
-use super::{Pool, Work};
+use super::{Lane, Pool, Work};
 
 /// Owns the threads, and stops them when it is dropped.
 pub struct Threads<T> {
-    shared: Arc<Shared<T>>,
+    lanes: Lanes<T>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl<T: Send + 'static> Threads<T> {
-    /// Starts `count` threads, at least one, named `torsade-pool-N`.
+    /// Starts `count` threads for each lane, at least one, named `torsade-LANE-N`.
     ///
     /// Each calls `on_start` first. `lost` makes the result of work that panicked, or that was not
     /// begun when the threads stopped. Fails where the system refuses a thread.
-    pub fn new(count: usize, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), lost });
+    pub fn new(count: impl Fn(Lane) -> usize, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
+        let shared =
+            |_| Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), lost });
         // From here on an early return stops and joins what has been started.
-        let mut threads = Self { shared, threads: Vec::new() };
-        for number in 0..count.max(1) {
-            let shared = Arc::clone(&threads.shared);
-            let builder = Builder::new().name(format!("torsade-pool-{number}"));
-            threads.threads.push(builder.spawn(move || {
-                on_start();
-                shared.run();
-            })?);
+        let mut threads = Self { lanes: Lane::ALL.map(shared), threads: Vec::new() };
+        for lane in Lane::ALL {
+            for number in 0..count(lane).max(1) {
+                let shared = Arc::clone(&threads.lanes[lane as usize]);
+                let builder = Builder::new().name(format!("torsade-{}-{number}", lane.name()));
+                threads.threads.push(builder.spawn(move || {
+                    on_start();
+                    shared.run();
+                })?);
+            }
         }
         Ok(threads)
     }
@@ -39,10 +42,10 @@ impl<T: Send + 'static> Threads<T> {
     pub fn handle(&self, wake: impl Fn() + Send + Sync + 'static) -> ThreadsHandle<T> {
         let (sender, results) = channel();
         ThreadsHandle {
-            shared: Arc::clone(&self.shared),
+            lanes: self.lanes.clone(),
             answer: Answer { sender, wake: Arc::new(wake) },
             results,
-            under_way: 0,
+            under_way: [0; Lane::ALL.len()],
         }
     }
 }
@@ -50,13 +53,15 @@ impl<T: Send + 'static> Threads<T> {
 impl<T> Drop for Threads<T> {
     /// Waits for the work that has begun. The rest is reported as lost.
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
-        queue.closed = true;
-        let undone = std::mem::take(&mut queue.tasks);
-        drop(queue);
-        self.shared.changed.notify_all();
-        for task in undone {
-            task.answer.give(task.ticket, (self.shared.lost)());
+        for (lane, shared) in Lane::ALL.into_iter().zip(&self.lanes) {
+            let mut queue = shared.lock();
+            queue.closed = true;
+            let undone = std::mem::take(&mut queue.tasks);
+            drop(queue);
+            shared.changed.notify_all();
+            for task in undone {
+                task.answer.give(lane, task.ticket, (shared.lost)());
+            }
         }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -68,38 +73,42 @@ impl<T> Drop for Threads<T> {
 
 /// A worker's access to the [`Threads`].
 pub struct ThreadsHandle<T> {
-    shared: Arc<Shared<T>>,
+    lanes: Lanes<T>,
     answer: Answer<T>,
-    results: Receiver<(u64, T)>,
-    /// How many pieces of work were submitted and not taken yet.
-    under_way: usize,
+    results: Receiver<(Lane, u64, T)>,
+    /// How many pieces of work of each lane were submitted and not taken yet.
+    under_way: [usize; Lane::ALL.len()],
 }
 
 impl<T: Send + 'static> Pool<T> for ThreadsHandle<T> {
     /// Gives the work back, too, where the threads have stopped.
-    fn submit(&mut self, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
-        if self.under_way == UNDER_WAY_LIMIT {
+    fn submit(&mut self, lane: Lane, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
+        if self.under_way[lane as usize] == UNDER_WAY_LIMIT {
             return Err(work);
         }
-        let mut queue = self.shared.lock();
+        let shared = &self.lanes[lane as usize];
+        let mut queue = shared.lock();
         if queue.closed {
             return Err(work);
         }
-        queue.tasks.push_back(Task { ticket, work, answer: self.answer.clone() });
+        queue.tasks.push_back(Task { lane, ticket, work, answer: self.answer.clone() });
         drop(queue);
-        self.shared.changed.notify_one();
-        self.under_way += 1;
+        shared.changed.notify_one();
+        self.under_way[lane as usize] += 1;
         Ok(())
     }
 
     fn take_done(&mut self, done: &mut Vec<(u64, T)>) {
-        let before = done.len();
-        done.extend(self.results.try_iter().take(self.under_way));
-        self.under_way -= done.len() - before;
+        for (lane, ticket, result) in self.results.try_iter() {
+            self.under_way[lane as usize] -= 1;
+            done.push((ticket, result));
+        }
     }
 }
 
-/// How many pieces of work one worker can have under way, begun or not.
+type Lanes<T> = [Arc<Shared<T>>; Lane::ALL.len()];
+
+/// How many pieces of work one worker can have under way in a lane, begun or not.
 const UNDER_WAY_LIMIT: usize = 1024;
 
 struct Shared<T> {
@@ -112,13 +121,13 @@ struct Shared<T> {
 impl<T> Shared<T> {
     /// Does what is queued, one piece after the other, until the queue is closed.
     fn run(&self) {
-        while let Some(Task { ticket, work, answer }) = self.next() {
+        while let Some(Task { lane, ticket, work, answer }) = self.next() {
             // A guard of the work's own state is not needed: whatever it owned is dropped.
             let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 tracing::error!("work on a thread of the pool has panicked");
                 (self.lost)()
             });
-            answer.give(ticket, result);
+            answer.give(lane, ticket, result);
         }
     }
 
@@ -148,6 +157,7 @@ impl<T> Default for Queue<T> {
 }
 
 struct Task<T> {
+    lane: Lane,
     ticket: u64,
     work: Work<T>,
     answer: Answer<T>,
@@ -155,14 +165,14 @@ struct Task<T> {
 
 /// Where the result of a task goes.
 struct Answer<T> {
-    sender: Sender<(u64, T)>,
+    sender: Sender<(Lane, u64, T)>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<T> Answer<T> {
-    fn give(self, ticket: u64, result: T) {
+    fn give(self, lane: Lane, ticket: u64, result: T) {
         // A worker that is gone misses nothing.
-        if self.sender.send((ticket, result)).is_ok() {
+        if self.sender.send((lane, ticket, result)).is_ok() {
             (self.wake)();
         }
     }
@@ -184,7 +194,7 @@ mod tests {
     const LOST: u64 = u64::MAX;
 
     fn threads(count: usize) -> Threads<u64> {
-        Threads::new(count, || {}, || LOST).unwrap()
+        Threads::new(|_| count, || {}, || LOST).unwrap()
     }
 
     /// A handle, and what its wake-ups arrive at.
@@ -223,8 +233,8 @@ mod tests {
         let threads = threads(3);
         let ((mut one, one_woken), (mut two, two_woken)) = (handle(&threads), handle(&threads));
         for ticket in 0..50 {
-            assert!(one.submit(ticket, Box::new(move || ticket + 1)).is_ok());
-            assert!(two.submit(ticket, Box::new(move || ticket + 2)).is_ok());
+            assert!(one.submit(Lane::Files, ticket, Box::new(move || ticket + 1)).is_ok());
+            assert!(two.submit(Lane::Files, ticket, Box::new(move || ticket + 2)).is_ok());
         }
         let expect = |add| (0..50).map(|ticket| (ticket, ticket + add)).collect::<Vec<_>>();
         assert_eq!(take(&mut one, &one_woken, 50), expect(1));
@@ -232,11 +242,26 @@ mod tests {
     }
 
     #[test]
+    fn what_hangs_in_one_lane_keeps_no_other_waiting() {
+        let threads = threads(1);
+        let (mut handle, woken) = handle(&threads);
+        let (hanging, has_begun, open) = gate();
+        assert!(handle.submit(Lane::Names, 1, hanging).is_ok());
+        has_begun.recv().unwrap();
+        for (lane, ticket) in [(Lane::Files, 2), (Lane::Jobs, 3), (Lane::Sql, 4)] {
+            assert!(handle.submit(lane, ticket, Box::new(|| 0)).is_ok());
+        }
+        assert_eq!(take(&mut handle, &woken, 3), [(2, 0), (3, 0), (4, 0)]);
+        open.send(()).unwrap();
+        assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
+    }
+
+    #[test]
     fn threads_have_names() {
         let threads = threads(1);
         let (mut handle, woken) = handle(&threads);
-        let named = || u64::from(thread::current().name() == Some("torsade-pool-0"));
-        assert!(handle.submit(5, Box::new(named)).is_ok());
+        let named = || u64::from(thread::current().name() == Some("torsade-files-0"));
+        assert!(handle.submit(Lane::Files, 5, Box::new(named)).is_ok());
         assert_eq!(take(&mut handle, &woken, 1), [(5, 1)]);
     }
 
@@ -244,8 +269,8 @@ mod tests {
     fn a_panic_is_reported_and_the_thread_goes_on() {
         let threads = threads(1);
         let (mut handle, woken) = handle(&threads);
-        assert!(handle.submit(1, Box::new(|| panic!("on purpose"))).is_ok());
-        assert!(handle.submit(2, Box::new(|| 20)).is_ok());
+        assert!(handle.submit(Lane::Files, 1, Box::new(|| panic!("on purpose"))).is_ok());
+        assert!(handle.submit(Lane::Files, 2, Box::new(|| 20)).is_ok());
         assert_eq!(take(&mut handle, &woken, 2), [(1, LOST), (2, 20)]);
     }
 
@@ -254,11 +279,11 @@ mod tests {
         let threads = threads(1);
         let (mut handle, woken) = handle(&threads);
         for ticket in 0..UNDER_WAY_LIMIT as u64 {
-            assert!(handle.submit(ticket, Box::new(|| 0)).is_ok());
+            assert!(handle.submit(Lane::Files, ticket, Box::new(|| 0)).is_ok());
         }
-        assert_eq!(handle.submit(0, Box::new(|| 7)).err().map(|work| work()), Some(7));
+        assert_eq!(handle.submit(Lane::Files, 0, Box::new(|| 7)).err().map(|work| work()), Some(7));
         take(&mut handle, &woken, UNDER_WAY_LIMIT);
-        assert!(handle.submit(0, Box::new(|| 7)).is_ok());
+        assert!(handle.submit(Lane::Files, 0, Box::new(|| 7)).is_ok());
     }
 
     #[test]
@@ -266,8 +291,8 @@ mod tests {
         let threads = threads(1);
         let (mut handle, woken) = handle(&threads);
         let (work, has_begun, open) = gate();
-        assert!(handle.submit(1, work).is_ok());
-        assert!(handle.submit(2, Box::new(|| 2)).is_ok());
+        assert!(handle.submit(Lane::Files, 1, work).is_ok());
+        assert!(handle.submit(Lane::Files, 2, Box::new(|| 2)).is_ok());
         has_begun.recv().unwrap();
         let stopping = thread::spawn(move || drop(threads));
         // The second piece is given up at once; only then may the first one end.
@@ -275,6 +300,6 @@ mod tests {
         open.send(()).unwrap();
         stopping.join().unwrap();
         assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
-        assert_eq!(handle.submit(3, Box::new(|| 3)).err().map(|work| work()), Some(3));
+        assert_eq!(handle.submit(Lane::Files, 3, Box::new(|| 3)).err().map(|work| work()), Some(3));
     }
 }

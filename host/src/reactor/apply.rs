@@ -1,40 +1,57 @@
 //! Does what a plugin asked for in an event that is over. Calls no plugin.
 
+use std::mem;
 use std::time::Duration;
 
 use super::conn::{Conn, ConnId};
 use super::life::{Behind, Life};
 use super::seen::Seen;
-use super::{Due, Reactor};
+use super::work::Naming;
+use super::{Answer, Due, Reactor};
 use crate::arena::{Arena, Id};
-use crate::capability::files::{Answer, OpenFile};
+use crate::capability::files::OpenFile;
+use crate::capability::sql::{Database, Sql, Statement};
 use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::plugin::Effect;
-use crate::pool::Pool;
+use crate::pool::{Pool, Stopped};
 use crate::transport::stream::End;
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Applies the effects that lie in the outbox, which are `life`'s.
     pub(super) fn apply(&mut self, life: Id<Life>) {
-        let mut lent = self.outbox.take().expect("the event is over, and gave it back");
-        for effect in lent.effects.drain(..) {
-            self.apply_one(life, effect, &lent.bytes);
+        let lent = self.lent();
+        let (mut effects, bytes) = (mem::take(&mut lent.effects), mem::take(&mut lent.bytes));
+        for effect in effects.drain(..) {
+            self.apply_one(life, effect, &bytes);
         }
+        let lent = self.lent();
+        (lent.effects, lent.bytes) = (effects, bytes);
         lent.clear();
-        self.outbox = Some(lent);
     }
 
     fn apply_one(&mut self, life: Id<Life>, effect: Effect, bytes: &[u8]) {
         match effect {
             Effect::Abort { conn } => self.abort(life, conn),
             Effect::After { id, nanoseconds } => self.call_later(life, id, nanoseconds),
+            Effect::Batch { id, statements } => self.ask_sql((life, id), statements, batch),
             Effect::Cancel { id } => self.cancel(life, id),
+            Effect::Connect { id, endpoint } => self.dial((life, id), &bytes[endpoint]),
+            Effect::Execute { id, statement } => {
+                self.ask_sql((life, id), vec![*statement], execute);
+            }
             Effect::Forget { id } => self.forget(life, id),
             Effect::KeepAlive { conn, on } => {
                 self.set(life, conn, |net, stream| net.set_keep_alive(stream, on));
             }
+            Effect::KeyValue { id, operation } => self.ask_keys((life, id), operation),
             Effect::List { id, path } => self.ask(life, id, &bytes[path], Self::list),
+            Effect::Listen { id, endpoint } => self.listen_for((life, id), &bytes[endpoint]),
+            Effect::Lookup { id, name, family } => {
+                self.ask(life, id, &bytes[name], |reactor, waiter, service, name| {
+                    reactor.look_up(Naming::Lookup(waiter), service, name, family);
+                });
+            }
             Effect::Lose { conn } => self.lose(life, conn),
             Effect::LoseWrite { conn } => self.lose_write(life, conn),
             Effect::NoDelay { conn, on } => {
@@ -42,11 +59,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             Effect::Open { id, path } => self.ask(life, id, &bytes[path], Self::open),
             Effect::Pause { conn } => self.pause(life, conn, true),
+            Effect::Query { id, statement } => self.ask_sql((life, id), vec![*statement], query),
             Effect::Reschedule { id, nanoseconds } => self.reschedule(life, id, nanoseconds),
             Effect::Resume { conn } => self.pause(life, conn, false),
+            Effect::Run { id, name, input } => {
+                self.run_job((life, id), &bytes[name], &bytes[input]);
+            }
             Effect::SendFile { conn, file, offset, length } => {
                 self.send_file(life, conn, &file, offset, length);
             }
+            Effect::StopListening { listener } => self.stop_listening(life, listener),
             Effect::Write { conn, data } => self.write(life, conn, &bytes[data]),
         }
     }
@@ -111,7 +133,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    fn abort(&mut self, life: Id<Life>, number: u64) {
+    pub(super) fn abort(&mut self, life: Id<Life>, number: u64) {
         let id = Id::from_u64(number);
         if let Some(conn) = of_life(&mut self.conns, life, id) {
             conn.stream.end(End::Aborted("this side aborted the connection"));
@@ -189,7 +211,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         life_id: Id<Life>,
         id: u64,
         path: &[u8],
-        question: fn(&mut Self, super::Waiter, usize, &str),
+        question: impl FnOnce(&mut Self, super::Waiter, usize, &str),
     ) {
         let service = self.lives.get(life_id).map(|life| life.service);
         if let (Some(service), true) = (service, self.asked(life_id, id, Behind::Answer)) {
@@ -199,7 +221,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// From now on `id` is waited for.
-    fn asked(&mut self, life_id: Id<Life>, id: u64, behind: Behind) -> bool {
+    pub(super) fn asked(&mut self, life_id: Id<Life>, id: u64, behind: Behind) -> bool {
         let Some(life) = self.lives.get_mut(life_id) else { return false };
         life.deferreds.add(id, behind);
         self.see(|| Seen::Asked { life: life_id.to_u64(), id });
@@ -207,8 +229,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn cancel(&mut self, life_id: Id<Life>, id: u64) {
-        let life = self.lives.get_mut(life_id);
-        if life.is_some_and(|life| life.deferreds.cancel(id)) {
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        if life.deferreds.cancel(id) {
+            let behind = life.deferreds.behind(id).map(|b| mem::replace(b, Behind::Answer));
+            self.give_up((life_id, id), behind.as_ref());
             self.see(|| Seen::Cancelled { life: life_id.to_u64(), id });
             self.fire((life_id, id), Outcome::Failed(Failure::cancelled()));
         }
@@ -216,11 +240,31 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn forget(&mut self, life_id: Id<Life>, id: u64) {
         let Some(life) = self.lives.get_mut(life_id) else { return };
-        if life.deferreds.take(id).is_some() {
+        if let Some(pending) = life.deferreds.take(id) {
             life.instance.forget_deferred();
+            self.give_up((life_id, id), Some(&pending.behind));
             self.see(|| Seen::Forgotten { life: life_id.to_u64(), id });
         }
     }
+
+    /// Nobody waits for what stands behind a deferred. Dropping work tells it so.
+    fn give_up(&mut self, waiter: super::Waiter, behind: Option<&Behind>) {
+        if matches!(behind, Some(Behind::Dial)) {
+            self.end_dial(waiter);
+        }
+    }
+}
+
+fn batch(of: &Database, all: &[Statement], stopped: &Stopped) -> Result<Outcome, Failure> {
+    of.batch(all, stopped).map(Outcome::Batched)
+}
+
+fn execute(of: &Database, one: &[Statement], stopped: &Stopped) -> Result<Outcome, Failure> {
+    of.execute(&one[0], stopped).map(Outcome::Executed)
+}
+
+fn query(of: &Database, one: &[Statement], stopped: &Stopped) -> Result<Outcome, Failure> {
+    of.query(&one[0], stopped).map(Outcome::Rows)
 }
 
 /// A connection that is the life's own: a plugin acts on no other, whatever number it gives.

@@ -1,9 +1,9 @@
 //! Connections: a stream joined to a protocol, from the handshake to the last byte.
 
 use crate::arena::Id;
-use crate::capability::files::Answer;
+use crate::capability;
 use crate::net::{Address, Net, Ready};
-use crate::plugin::{self, ConnFacts, Origin, Protocol};
+use crate::plugin::{ConnFacts, Origin, Protocol};
 use crate::pool::Pool;
 use crate::transport::queue::Flushed;
 use crate::transport::stream::{End, Read, Stream};
@@ -11,7 +11,7 @@ use crate::transport::stream::{End, Read, Stream};
 use super::life::{Hold, Life};
 use super::seen::Seen;
 use super::service::{Accepted, peer_ip};
-use super::{Due, Reactor};
+use super::{Answer, Due, Reactor};
 
 /// A connection. Its stream outlives its protocol: a plugin's fault must not destroy what was
 /// queued, nor a close what was sent.
@@ -38,7 +38,9 @@ pub(super) struct Conn<S> {
     /// It is over for this side; so many bytes of the peer's may still be thrown away.
     lingering: Option<usize>,
     service: usize,
-    endpoint: u32,
+    origin: Origin,
+    /// Its protocol is to be built once the life has started.
+    unbuilt: bool,
     peer: Address,
 }
 
@@ -61,47 +63,71 @@ pub(super) type Place = usize;
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Begins to serve a connection.
     pub(super) fn connect(&mut self, accepted: Accepted<N::Stream>) {
-        let Accepted { mut stream, peer, service, endpoint } = accepted;
+        let Accepted { stream, peer, service, endpoint } = accepted;
+        self.take_in(stream, peer, service, Origin::Accepted(endpoint), None);
+    }
+
+    /// Begins to serve a connection that a peer made: for the life whose listener it came to, or for
+    /// the one that the service has for it.
+    pub(super) fn take_in(
+        &mut self,
+        mut socket: N::Stream,
+        peer: Address,
+        service: usize,
+        origin: Origin,
+        life: Option<Id<Life>>,
+    ) {
         let settings = &self.services[service].settings;
         if !settings.census.enter(peer_ip(&peer)) {
             let name = &*settings.name;
             tracing::warn!(service = name, %peer, "limits.connections-per-peer is reached");
-            return self.net.close(stream);
+            return self.net.close(socket);
         }
         let id = self.conns.reserve();
-        if let Err(e) = self.net.watch(&mut stream, id.to_u64()) {
+        if let Err(e) = self.net.watch(&mut socket, id.to_u64()) {
             let name = &*settings.name;
             tracing::error!(service = name, %peer, "can't watch a connection: {e}");
-            return self.refuse(id, stream, &peer, service);
+            return self.refuse(id, socket, &peer, service);
         }
-        let Some(life_id) = self.life_for_conn(service) else {
-            return self.refuse(id, stream, &peer, service);
+        let Some(life) = life.or_else(|| self.life_for_conn(service)) else {
+            return self.refuse(id, socket, &peer, service);
         };
-        let settings = &self.services[service].settings;
-        let life = self.lives.get_mut(life_id).expect("it has just been given");
+        self.open_conn(id, socket, peer, life, origin);
+        if self.lives.get(life).is_some_and(|life| life.starting.is_none()) {
+            self.build(id);
+        }
+    }
+
+    /// Makes a connection of a socket, for a life.
+    pub(super) fn open_conn(
+        &mut self,
+        id: ConnId<N::Stream>,
+        socket: N::Stream,
+        peer: Address,
+        life_id: Id<Life>,
+        origin: Origin,
+    ) {
+        let life = self.lives.get_mut(life_id).expect("the caller has just looked");
         let conn = Conn {
-            stream: Stream::new(stream),
+            stream: Stream::new(socket),
             life: Some(life_id),
             place: life.conns.len(),
             protocol: None,
             held: None,
             paused: false,
-            room: settings.unsent_high,
+            room: self.services[life.service].settings.unsent_high,
             owes_drained: false,
             is_again: false,
             is_touched: false,
             drain_watched: false,
             lingering: None,
-            service,
-            endpoint,
+            service: life.service,
+            origin,
+            unbuilt: true,
             peer,
         };
         life.conns.push(id.to_u64());
-        let ready = life.starting.is_none();
         self.conns.fill(id, conn);
-        if ready {
-            self.build(id);
-        }
     }
 
     fn refuse(&mut self, id: ConnId<N::Stream>, stream: N::Stream, peer: &Address, service: usize) {
@@ -110,9 +136,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.net.reset(stream);
     }
 
-    /// Asks the plugin for the protocol of a connection.
+    /// Asks the plugin for the protocol of a connection, once.
     pub(super) fn build(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if !std::mem::take(&mut conn.unbuilt) {
+            return;
+        }
         let Some(life_id) = conn.life else { return };
         let Some(life) = self.lives.get_mut(life_id) else { return };
         let local = match self.net.local_address(conn.stream.io()) {
@@ -128,7 +157,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             peer: address(&conn.peer),
             room: self.services[conn.service].settings.unsent_high as u64,
         };
-        let (origin, peer) = (Origin::Accepted(conn.endpoint), conn.peer.clone());
+        let (origin, peer) = (conn.origin, conn.peer.clone());
         let built = life.instance.build_protocol(facts, origin, &mut self.outbox);
         self.see(|| Seen::Built { conn: id.to_u64(), life: life_id.to_u64(), peer });
         let Some(protocol) = self.after(life_id, Some(id.to_u64()), built) else { return };
@@ -147,7 +176,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Takes an edge of a connection.
     pub(super) fn on_edge(&mut self, id: ConnId<N::Stream>, edge: Ready) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return self.on_attempt(id) };
         conn.stream.on_ready(&mut self.net, edge);
         if edge.writable && conn.stream.is_sending() || conn.stream.ended().is_some() {
             self.touch(id);
@@ -284,7 +313,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.after(life_id, Some(id.to_u64()), told);
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let (life, place) = (conn.life.take(), conn.place);
+        let (life, place, origin) = (conn.life.take(), conn.place, conn.origin);
         if in_order && conn.stream.must_linger(&mut self.net) {
             conn.lingering = Some(LINGER_BYTES);
             let at = self.net.now() + self.services[conn.service].settings.linger;
@@ -294,7 +323,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.close(id);
         }
         if let Some(life) = life {
-            self.leave_life(life, place);
+            self.leave_life(life, place, origin);
         }
     }
 
@@ -315,7 +344,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Closes the socket.
     pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.remove(id) else { return };
-        self.services[conn.service].settings.census.leave(peer_ip(&conn.peer));
+        if !matches!(conn.origin, Origin::Dialled(_)) {
+            self.services[conn.service].settings.census.leave(peer_ip(&conn.peer));
+        }
         let reset = matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut));
         let io = conn.stream.into_io(&mut self.spares);
         if reset { self.net.reset(io) } else { self.net.close(io) }
@@ -379,10 +410,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 }
 
-fn address(address: &Address) -> plugin::Address {
+pub(super) fn address(address: &Address) -> capability::Address {
     match address {
-        Address::Tcp(address) => plugin::Address::Tcp(address.ip(), address.port()),
-        Address::Unix(name) => plugin::Address::Unix(name.clone()),
+        Address::Tcp(address) => capability::Address::Tcp(address.ip(), address.port()),
+        Address::Unix(name) => capability::Address::Unix(name.clone()),
     }
 }
 

@@ -1,17 +1,18 @@
 //! Lives: the instances of plugins, from their start to their last connection or their fault.
 
+use std::mem;
 use std::sync::Arc;
 
+use super::Reactor;
 use super::conn::Place;
 use super::seen::Seen;
-use super::{Reactor, Ticket};
+use super::work::Answer;
 use crate::arena::Id;
-use crate::capability::files::{Answer, Asked, OpenFile};
 use crate::capability::{Failure, Outcome};
 use crate::deferred::{Deferreds, Pending};
 use crate::net::Net;
-use crate::plugin::{Fault, Instance, LogLevel, LogLine};
-use crate::pool::{Pool, Work};
+use crate::plugin::{Fault, Instance, LogLevel, LogLine, Origin};
+use crate::pool::{Pool, Stop};
 
 /// One instance, and what belongs to it.
 pub(super) struct Life {
@@ -22,6 +23,10 @@ pub(super) struct Life {
     pub(super) conns: Vec<u64>,
     /// It has not started yet: its connections wait for this deferred.
     pub(super) starting: Option<u64>,
+    /// Its listeners, by number.
+    pub(super) listeners: Vec<u64>,
+    /// How many connections it has dialled, or is dialling.
+    pub(super) outgoing: usize,
     /// Whether it lives beyond its last connection.
     shared: bool,
 }
@@ -34,8 +39,12 @@ pub(super) type Waiter = (Id<Life>, u64);
 pub(super) enum Behind {
     /// Something that nothing has to stop.
     Answer,
+    /// A connection to be.
+    Dial,
     /// A timer, and how often it was moved: only its last place counts.
     Timer(u32),
+    /// Work that stops when nobody waits for it any more.
+    Work(#[expect(dead_code, reason = "dropping it is what matters")] Stop),
 }
 
 /// What a deferred holds back.
@@ -82,6 +91,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             deferreds: Deferreds::default(),
             conns: Vec::new(),
             starting: None,
+            listeners: Vec::new(),
+            outgoing: 0,
             shared,
         };
         let id = self.lives.insert(life);
@@ -92,11 +103,25 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Err(refusal) => {
                 let name = &*self.services[service].settings.name;
                 tracing::error!(service = name, "the plugin refused its configuration: {refusal}");
-                self.lives.remove(id);
+                self.end_life(id);
                 return None;
             }
         }
         Some(id)
+    }
+
+    /// Ends a life, and all that only it wanted but its connections, which it had.
+    fn end_life(&mut self, id: Id<Life>) -> Option<Life> {
+        let mut life = self.lives.remove(id)?;
+        for (deferred, behind) in mem::take(&mut life.deferreds).into_all_behind() {
+            if matches!(behind, Behind::Dial) {
+                self.end_dial((id, deferred));
+            }
+        }
+        for listener in mem::take(&mut life.listeners) {
+            self.close_listener(Id::from_u64(listener));
+        }
+        Some(life)
     }
 
     /// Finishes an event of a life: its log, its effects, or its end. Every event goes through
@@ -144,12 +169,17 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Reports a result, unless nobody waits for it any more.
     pub(super) fn on_fired(&mut self, (life_id, id): Waiter, outcome: Outcome) {
+        let pending = self.lives.get_mut(life_id).and_then(|life| life.deferreds.take(id));
+        let wanted = pending.as_ref().is_some_and(|pending| !pending.cancelled);
+        if !wanted {
+            self.undo(life_id, &outcome);
+        }
+        let Some(Pending { held, .. }) = pending else { return };
         let Some(life) = self.lives.get_mut(life_id) else { return };
-        let Some(Pending { held, cancelled, .. }) = life.deferreds.take(id) else { return };
-        let outcome = if cancelled { Outcome::Failed(Failure::cancelled()) } else { outcome };
+        let outcome = if wanted { outcome } else { Outcome::Failed(Failure::cancelled()) };
         let failure = match &outcome {
-            Outcome::Failed(failure) => Some(failure.code),
-            Outcome::Elapsed | Outcome::Entries(_) | Outcome::File(_) => None,
+            Outcome::Failed(failure) => Some(failure.code.clone()),
+            _ => None,
         };
         let fired = life.instance.fired(id, outcome, &mut self.outbox);
         self.see(|| Seen::Fired { life: life_id.to_u64(), id, failure });
@@ -165,73 +195,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.end_if_unused(life_id);
     }
 
-    /// Opens a path for a life: from what is known, or by the pool.
-    pub(super) fn open(&mut self, waiter: Waiter, service: usize, path: &str) {
-        let now = self.net.now();
-        let Some(files) = &mut self.services[service].files else {
-            return self.fire(waiter, not_granted());
-        };
-        match files.open(waiter, path, now) {
-            Asked::Known(outcome) => self.fire(waiter, outcome),
-            Asked::Todo(work) => self.submit(Ticket::Open { service, path: path.into() }, work),
-            Asked::Waiting => {}
-        }
-    }
-
-    /// Lists a path for a life.
-    pub(super) fn list(&mut self, waiter: Waiter, service: usize, path: &str) {
-        match &self.services[service].files {
-            Some(files) => {
-                let work = files.list(path);
-                self.submit(Ticket::List(waiter), work);
-            }
-            None => self.fire(waiter, not_granted()),
-        }
-    }
-
-    fn submit(&mut self, ticket: Ticket, work: Work<Answer>) {
-        let number = self.next_ticket;
-        self.next_ticket += 1;
-        match self.pool.submit(number, work) {
-            Ok(()) => drop(self.tickets.insert(number, ticket)),
-            Err(_) => {
-                let failure = Failure::new("limit", "too much work is waiting for the pool");
-                self.fail(ticket, failure);
-            }
-        }
-    }
-
-    /// Takes what the pool has done for a ticket.
-    pub(super) fn on_answer(&mut self, ticket: u64, answer: Answer) {
-        let Some(ticket) = self.tickets.remove(&ticket) else { return };
-        let lost = || Failure::new("io", "the work was lost");
-        match (ticket, answer) {
-            (Ticket::List(waiter), Answer::Listed(Ok(entries))) => {
-                self.fire(waiter, Outcome::Entries(entries));
-            }
-            (Ticket::Open { service, path }, Answer::Opened(Ok(file))) => {
-                self.opened(service, &path, Ok(file));
-            }
-            (ticket, Answer::Listed(Err(failure)) | Answer::Opened(Err(failure))) => {
-                self.fail(ticket, failure);
-            }
-            (ticket, _) => self.fail(ticket, lost()),
-        }
-    }
-
-    /// The pool has no answer for a ticket.
-    fn fail(&mut self, ticket: Ticket, failure: Failure) {
-        match ticket {
-            Ticket::List(waiter) => self.fire(waiter, Outcome::Failed(failure)),
-            Ticket::Open { service, path } => self.opened(service, &path, Err(failure)),
-        }
-    }
-
-    fn opened(&mut self, service: usize, path: &str, result: Result<Arc<OpenFile>, Failure>) {
-        let now = self.net.now();
-        if let Some(files) = &mut self.services[service].files {
-            files.opened(path, result, now, &mut self.outcomes);
-            self.fired.extend(self.outcomes.drain(..));
+    /// Nobody wants what a deferred came to.
+    fn undo(&mut self, life: Id<Life>, outcome: &Outcome) {
+        match outcome {
+            Outcome::Connected { conn } => self.abort(life, *conn),
+            Outcome::Listening { listener, .. } => self.stop_listening(life, *listener),
+            _ => {}
         }
     }
 
@@ -245,8 +214,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// A connection of the life is gone, or will not come to be.
-    pub(super) fn leave_life(&mut self, id: Id<Life>, place: Place) {
+    pub(super) fn leave_life(&mut self, id: Id<Life>, place: Place, origin: Origin) {
         let Some(life) = self.lives.get_mut(id) else { return };
+        if matches!(origin, Origin::Dialled(_)) {
+            life.outgoing -= 1;
+        }
         life.conns.swap_remove(place);
         if let Some(moved) = life.conns.get(place)
             && let Some(conn) = self.conns.get_mut(Id::from_u64(*moved))
@@ -259,7 +231,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Ends a life that nothing can reach any more: with its last connection.
     pub(super) fn end_if_unused(&mut self, id: Id<Life>) {
         if self.lives.get(id).is_some_and(|life| !life.shared && life.conns.is_empty()) {
-            self.lives.remove(id);
+            self.end_life(id);
         }
     }
 
@@ -268,7 +240,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn crash(&mut self, id: Id<Life>, conn: Option<u64>, fault: &Fault) {
         self.traps += 1;
         self.see(|| Seen::Trapped { life: id.to_u64() });
-        let Some(life) = self.lives.remove(id) else { return };
+        let Some(life) = self.end_life(id) else { return };
         let peer = conn.and_then(|conn| self.peer(conn)).unwrap_or_default();
         self.log_fault(life.service, &peer, fault);
         let service = &mut self.services[life.service];
@@ -292,19 +264,26 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if lent.log.is_empty() {
             return;
         }
-        let (mut lines, lost) = (std::mem::take(&mut lent.log), std::mem::take(&mut lent.log_lost));
+        let (mut lines, lost) = (mem::take(&mut lent.log), mem::take(&mut lent.log_lost));
         if let Some(life) = self.lives.get(id) {
-            let name = &*self.services[life.service].settings.name;
             let peer = conn.and_then(|conn| self.peer(conn)).unwrap_or_default();
-            for line in &lines {
-                write_line(name, &peer, line);
-            }
+            self.write_lines(life.service, &peer, &lines);
+            let name = &*self.services[life.service].settings.name;
             if lost > 0 {
                 tracing::warn!(service = name, peer, "{lost} more lines of one event are left out");
             }
         }
         lines.clear();
         self.outbox.as_mut().expect("no event ran").log = lines;
+    }
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Writes lines of a service's plugin.
+    pub(super) fn write_lines(&self, service: usize, peer: &str, lines: &[LogLine]) {
+        for line in lines {
+            write_line(&self.services[service].settings.name, peer, line);
+        }
     }
 }
 
@@ -317,8 +296,4 @@ fn write_line(service: &str, peer: &str, line: &LogLine) {
         LogLevel::Debug => tracing::debug!(target: "plugin", service, peer, "{message}"),
         LogLevel::Trace => tracing::trace!(target: "plugin", service, peer, "{message}"),
     }
-}
-
-fn not_granted() -> Outcome {
-    Outcome::Failed(Failure::new("denied", "the service grants no files"))
 }

@@ -7,9 +7,12 @@
 
 mod apply;
 mod conn;
+mod dial;
 mod life;
+mod listen;
 mod seen;
 mod service;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -19,18 +22,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::arena::{Arena, Id};
 use crate::capability::Outcome;
-use crate::capability::files::Answer;
 use crate::net::{Net, Ready};
 use crate::plugin::{LogLevel, Outbox};
 use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transport::queue::Spares;
 use conn::{Conn, ConnId};
+use dial::Dials;
 use life::{Behind, Life, Waiter};
+use listen::{LISTENER, Listener};
 use service::Service;
+use work::Ticket;
 
 pub use seen::{Counts, Seen};
 pub use service::{Accepted, ServiceSettings};
+pub use work::Answer;
 
 /// Owns a network, connections, and the instances of plugins that serve them.
 pub struct Reactor<N: Net, P: Pool<Answer>> {
@@ -40,6 +46,7 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     listeners: Arena<Listener<N::Listener>>,
     conns: Arena<Conn<N::Stream>>,
     lives: Arena<Life>,
+    dials: Dials<N::Stream>,
     timers: Timers<Due>,
     /// How many timers there may be before those that nobody wants any more are swept out.
     timers_to_sweep: usize,
@@ -69,32 +76,19 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     traps: u64,
 }
 
-/// A socket that accepts for a service.
-struct Listener<L> {
-    socket: L,
-    service: usize,
-    endpoint: u32,
-    /// Connections are handed out to the workers in turn.
-    deals: bool,
-}
-
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Due {
     /// A listener that could not accept may try again.
     Accept(u64),
+    /// A connection to be may go on, or has waited long enough.
+    Dial(Id<Life>, u64),
     /// A connection should have sent more than this by now.
     Drain(u64, u64),
     /// A deferred of a life fires, unless its timer was moved since.
     Fire(Id<Life>, u64, u32),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
-}
-
-/// What the pool works on, and for whom.
-enum Ticket {
-    List(Waiter),
-    Open { service: usize, path: Box<str> },
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -108,6 +102,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             listeners: Arena::default(),
             conns: Arena::default(),
             lives: Arena::default(),
+            dials: Dials::default(),
             timers: Timers::default(),
             timers_to_sweep: TIMERS_TO_SWEEP,
             tickets: HashMap::new(),
@@ -127,25 +122,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             seen: None,
             traps: 0,
         }
-    }
-
-    /// Accepts connections on `socket` for a service, as its `endpoint`-th. Where it `deals`,
-    /// connections are not served here but put where [`Reactor::take_dealt`] finds them.
-    pub fn listen(
-        &mut self,
-        mut socket: N::Listener,
-        service: usize,
-        endpoint: u32,
-        deals: bool,
-    ) -> io::Result<()> {
-        let id = self.listeners.reserve();
-        if let Err(e) = self.net.watch_listener(&mut socket, listener_token(id)) {
-            self.listeners.release(id);
-            self.net.close_listener(socket);
-            return Err(e);
-        }
-        self.listeners.fill(id, Listener { socket, service, endpoint, deals });
-        Ok(())
     }
 
     /// One turn: waits at most `most`, without end for `None`, then handles all that has come up.
@@ -194,9 +170,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     break;
                 }
             }
-            if let Some(listener) = self.listeners.remove(id) {
-                self.net.close_listener(listener.socket);
-            }
+            self.close_listener(id);
         }
         self.accept_again.clear();
         self.settle();
@@ -254,11 +228,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
+    /// What is lent to the instance that runs.
+    fn lent(&mut self) -> &mut Outbox {
+        self.outbox.as_mut().expect("no event runs, and each gives it back")
+    }
+
     /// Sets the facts that plugins see during this turn.
     fn tell_time(&mut self) {
         let monotonic = self.net.now().saturating_duration_since(self.started);
         let wall = self.net.wall().duration_since(SystemTime::UNIX_EPOCH);
-        let lent = self.outbox.as_mut().expect("no event runs between turns");
+        let lent = self.lent();
         lent.monotonic = u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX);
         lent.wall = wall.unwrap_or_default();
     }
@@ -308,6 +287,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             match self.timers.due(now) {
                 None => return,
                 Some(Due::Accept(listener)) => self.on_acceptable(Id::from_u64(listener)),
+                Some(Due::Dial(life, id)) => self.go_on_dialling((life, id)),
                 Some(Due::Drain(conn, sent)) => self.on_drain_due(Id::from_u64(conn), sent),
                 Some(Due::Fire(life, id, moved)) if is_set(&self.lives, life, id, moved) => {
                     self.fire((life, id), Outcome::Elapsed);
@@ -340,9 +320,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn add_timer(&mut self, at: Instant, due: Due) {
         self.timers.add(at, due);
         if self.timers.len() > self.timers_to_sweep {
-            let Self { timers, lives, conns, .. } = self;
+            let Self { timers, lives, conns, dials, .. } = self;
             timers.retain(|due| match due {
                 Due::Accept(_) => true,
+                Due::Dial(life, id) => dials.contains(&(*life, *id)),
                 Due::Drain(conn, _) | Due::Linger(conn) => conns.get(Id::from_u64(*conn)).is_some(),
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
             });
@@ -365,13 +346,6 @@ fn is_set(lives: &Arena<Life>, life: Id<Life>, id: u64, moved: u32) -> bool {
     let behind = lives.get(life).and_then(|life| life.deferreds.behind_ref(id));
     matches!(behind, Some(Behind::Timer(times)) if *times == moved)
 }
-
-fn listener_token<L>(id: Id<Listener<L>>) -> u64 {
-    id.to_u64() | LISTENER
-}
-
-/// Tells a listener's token from a connection's: see [`Id::to_u64`].
-const LISTENER: u64 = 1 << 63;
 
 /// How much is read at once: the size of the one buffer, and of the largest chunk that
 /// `data-received` brings. A little more than the 64 KiB that programs like to write at once: a read

@@ -1,7 +1,8 @@
 //! What an observer can learn of a reactor: for tests that check its promises.
 
-use super::Reactor;
-use crate::capability::files::Answer;
+use std::borrow::Cow;
+
+use super::{Answer, Reactor};
 use crate::net::{Address, Net};
 use crate::pool::Pool;
 
@@ -39,7 +40,7 @@ pub enum Seen {
     Fired {
         life: u64,
         id: u64,
-        failure: Option<&'static str>,
+        failure: Option<Cow<'static, str>>,
     },
     Forgotten {
         life: u64,
@@ -98,6 +99,8 @@ pub struct Counts {
     pub connections: usize,
     /// Deferreds that have not been reported.
     pub deferreds: usize,
+    /// Connections to be.
+    pub dials: usize,
     /// Connections that wait for a deferred.
     pub held: usize,
     /// Instances.
@@ -122,6 +125,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         Counts {
             connections: self.conns.len(),
             deferreds: lives.map(|life| life.deferreds.len()).sum(),
+            dials: self.dials.len(),
             held: conns.filter(|conn| conn.held.is_some()).count(),
             lives: self.lives.len(),
             listeners: self.listeners.len(),

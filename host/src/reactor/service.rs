@@ -1,18 +1,22 @@
 //! A service as one worker sees it: its plugin, its limits, its listeners.
 
-use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::life::{Life, Waiter};
-use super::{Due, Listener, Reactor, listener_token};
+use super::work::Naming;
+use super::{Answer, Reactor};
 use crate::arena::Id;
-use crate::capability::files::{Answer, Files, Root};
+use crate::capability::files::{Files, Root};
+use crate::capability::resolver::{LookUp, Resolver};
+use crate::capability::sql::Database;
 use crate::census::Census;
 use crate::net::{Address, Net};
 use crate::plugin::{Limits, Plugin};
 use crate::pool::Pool;
+use crate::transport::range::ListenRange;
+use crate::transport::target::Target;
 
 /// What a worker needs to know of a service.
 #[derive(Clone)]
@@ -45,6 +49,24 @@ pub struct ServiceSettings {
     pub files: Option<Root>,
     /// How many of its files a worker keeps open.
     pub cached_files: usize,
+    /// What looks names up.
+    pub look_up: LookUp,
+    /// How many names a worker remembers.
+    pub cached_names: usize,
+    /// The targets that `connect` grants.
+    pub connect: Arc<[Target]>,
+    /// Connections that an instance may have dialled or be dialling.
+    pub outgoing: usize,
+    /// The ranges that `listen` grants.
+    pub listen: Arc<[ListenRange]>,
+    /// Listeners that an instance may have.
+    pub listeners: usize,
+    /// What a job may use.
+    pub job_limits: Arc<Limits>,
+    /// Jobs that may run or wait at once, on this worker.
+    pub jobs: usize,
+    /// What `sql` and `key-value` grant.
+    pub database: Option<Database>,
 }
 
 /// A connection that was accepted for another worker.
@@ -64,14 +86,21 @@ pub(super) struct Service {
     /// The instance that all its connections share, unless each has its own.
     pub(super) shared: Option<Id<Life>>,
     pub(super) files: Option<Files<Waiter>>,
+    pub(super) names: Resolver<Naming>,
+    /// Jobs that run or wait.
+    pub(super) jobs: usize,
+    /// Bytes of the questions that the pool works on.
+    pub(super) asked_bytes: usize,
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Adds a service, and returns its number. With a shared instance, that is started now.
     pub fn serve(&mut self, settings: ServiceSettings) -> usize {
         let files = settings.files.clone().map(|root| Files::new(root, settings.cached_files));
+        let names = Resolver::new(settings.look_up.clone(), settings.cached_names);
         let per_connection = settings.per_connection;
-        self.services.push(Service { settings, shared: None, files });
+        let service = Service { settings, shared: None, files, names, jobs: 0, asked_bytes: 0 };
+        self.services.push(service);
         let service = self.services.len() - 1;
         if !per_connection {
             self.tell_time();
@@ -93,54 +122,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub fn take_dealt(&mut self) -> Vec<Accepted<N::Stream>> {
         std::mem::take(&mut self.dealt)
     }
-
-    /// Accepts a turn's share.
-    pub(super) fn on_acceptable(&mut self, id: Id<Listener<N::Listener>>) {
-        for _ in 0..ACCEPTS_A_TURN {
-            if !self.accept(id) {
-                return;
-            }
-        }
-        self.accept_again.push_back(id);
-    }
-
-    /// Accepts one connection. `false` where there is none, or none can be taken now.
-    pub(super) fn accept(&mut self, id: Id<Listener<N::Listener>>) -> bool {
-        let Some(listener) = self.listeners.get_mut(id) else { return false };
-        let (service, endpoint, deals) = (listener.service, listener.endpoint, listener.deals);
-        let settings = &self.services[service].settings;
-        if settings.census.is_full() {
-            let name = &*settings.name;
-            tracing::warn!(service = name, "limits.connections is reached; new ones wait");
-            self.accept_later(id);
-            return false;
-        }
-        match self.net.accept(&mut listener.socket) {
-            Ok((stream, peer)) => {
-                let accepted = Accepted { stream, peer, service, endpoint };
-                if deals {
-                    self.dealt.push(accepted);
-                } else {
-                    self.connect(accepted);
-                }
-                true
-            }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
-            Err(e) if is_peers_fault(&e) => true,
-            Err(e) => {
-                let name = &*settings.name;
-                tracing::error!(service = name, "can't accept a connection, trying again: {e}");
-                self.accept_later(id);
-                false
-            }
-        }
-    }
-
-    /// The connection waits in the backlog; as it is there already, no edge will come for it.
-    fn accept_later(&mut self, id: Id<Listener<N::Listener>>) {
-        let at = self.net.now() + ACCEPT_RETRY;
-        self.add_timer(at, Due::Accept(listener_token(id) & !super::LISTENER));
-    }
 }
 
 /// The address that limits for each peer count by.
@@ -150,17 +131,3 @@ pub(super) fn peer_ip(peer: &Address) -> Option<IpAddr> {
         Address::Unix(_) => None,
     }
 }
-
-/// Whether only this connection failed, and the next may be taken at once.
-fn is_peers_fault(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
-    )
-}
-
-/// How many connections one listener may accept before others get their turn.
-const ACCEPTS_A_TURN: usize = 100;
-
-/// How long a listener that can't accept waits before it tries again.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);

@@ -102,6 +102,15 @@ impl<T: 'static> Deferred<T> {
         Deferred(Kind::Asked { handle, take })
     }
 
+    /// The number by which the host names a question, as [`Origin`](crate::Origin) does. None for
+    /// anything else, and once a callback is attached.
+    pub fn number(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Asked { handle, .. } => Some(handle.id()),
+            Kind::Chain(..) => None,
+        }
+    }
+
     fn of(chain: Chain) -> Self {
         Deferred(Kind::Chain(chain, PhantomData))
     }

@@ -69,8 +69,8 @@ fn both() -> (tempfile::TempDir, [Client; 2]) {
     (folder, [file, Client::of(&Source::Memory)])
 }
 
-fn code<T>(result: &Result<T, Failure>) -> &'static str {
-    result.as_ref().err().map_or("none", |failure| failure.code)
+fn code<T>(result: &Result<T, Failure>) -> &str {
+    result.as_ref().err().map_or("none", |failure| &*failure.code)
 }
 
 #[test]

@@ -99,12 +99,13 @@ impl Sql for Database {
         for (number, statement) in (1..).zip(statements) {
             let execution = running.execute(statement).map_err(|failure| {
                 let message = format!("statement {number} of the batch: {}", failure.message);
-                Failure::new(failure.code, message)
+                Failure { message, ..failure }
             })?;
             executions.push(execution);
         }
         running.commit().map_err(|failure| {
-            Failure::new(failure.code, format!("at the batch's end: {}", failure.message))
+            let message = format!("at the batch's end: {}", failure.message);
+            Failure { message, ..failure }
         })?;
         Ok(executions)
     }

@@ -56,6 +56,25 @@ pub enum Value {
     Text(String),
 }
 
+impl Statement {
+    /// Roughly what it holds of the host's memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len() + self.parameters.iter().map(Value::size).sum::<usize>()
+    }
+}
+
+impl Value {
+    /// Roughly what it holds of the host's memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Blob(bytes) => bytes.len(),
+                Self::Text(text) => text.len(),
+                Self::Integer(_) | Self::Null | Self::Real(_) => 0,
+            }
+    }
+}
+
 /// What a query came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {

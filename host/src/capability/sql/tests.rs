@@ -64,8 +64,8 @@ fn plain(text: &str) -> Statement {
     Statement { text: text.to_owned(), parameters: Vec::new() }
 }
 
-fn code<T>(result: &Result<T, Failure>) -> &'static str {
-    result.as_ref().err().map_or("none", |failure| failure.code)
+fn code<T>(result: &Result<T, Failure>) -> &str {
+    result.as_ref().err().map_or("none", |failure| &*failure.code)
 }
 
 /// Both kinds of database, with an empty table `t`.

@@ -97,10 +97,10 @@ fn rows_have_limits() {
     let client = Client::memory(limits);
     assert_eq!(client.query("VALUES (1), (2), (3)").unwrap().rows.len(), 3);
     let failure = client.query("VALUES (1), (2), (3), (4)").unwrap_err();
-    assert_eq!((failure.code, &failure.message[..11]), ("limit", "limits.rows"));
+    assert_eq!((&*failure.code, &failure.message[..11]), ("limit", "limits.rows"));
     client.query("SELECT 1, NULL, 'ab', x'0000'").unwrap();
     let failure = client.query("SELECT 1, NULL, 'ab', x'000000'").unwrap_err();
-    assert_eq!((failure.code, &failure.message[..16]), ("limit", "limits.row-bytes"));
+    assert_eq!((&*failure.code, &failure.message[..16]), ("limit", "limits.row-bytes"));
     assert_eq!(code(&client.query("SELECT 1, 2, 3, 4, 5")), "limit");
     // Rows that are thrown away aren't counted.
     client.execute("CREATE TABLE t (a)").unwrap();
@@ -114,7 +114,7 @@ fn the_database_has_a_size() {
     client.execute("CREATE TABLE t (a)").unwrap();
     client.execute("INSERT INTO t VALUES (zeroblob(20000))").unwrap();
     let failure = client.execute("INSERT INTO t VALUES (zeroblob(60000))").unwrap_err();
-    assert_eq!((failure.code, &failure.message[..20]), ("limit", "limits.database-size"));
+    assert_eq!((&*failure.code, &failure.message[..20]), ("limit", "limits.database-size"));
     assert_eq!(client.number("SELECT count(*) FROM t"), 1);
     client.execute("INSERT INTO t VALUES (zeroblob(20000))").unwrap();
 }
@@ -122,7 +122,7 @@ fn the_database_has_a_size() {
 #[test]
 fn statements_have_limits() {
     let (_folder, clients) = both();
-    let query = |client: &Client, text: &str| code(&client.query(text));
+    let query = |client: &Client, text: &str| code(&client.query(text)).to_owned();
     for client in clients {
         let long = |length: usize| format!("SELECT 1 --{}", "-".repeat(length - 11));
         assert_eq!(query(&client, &long(STATEMENT_LIMIT)), "none");

@@ -1,0 +1,46 @@
+//! Names of hosts, looked up as the host's system does it. A plugin that uses this module needs
+//! the grant `resolver`.
+
+use std::net::IpAddr;
+
+use crate::bindings::torsade::plugin::resolver as host;
+use crate::deferred::Deferred;
+use crate::types::{Failure, code};
+
+pub use crate::bindings::torsade::plugin::resolver::Family;
+
+/// Looks up the addresses of a host: at least one, in the order in which they should be tried.
+///
+/// A name that is an IP address already is its own answer. The host remembers an answer for 30
+/// seconds. The deferred fails with [`NOT_FOUND`](code::NOT_FOUND), [`INVALID`](code::INVALID),
+/// [`LIMIT`](code::LIMIT) or [`IO`](code::IO).
+///
+/// # Errors
+/// [`LIMIT`](code::LIMIT) where the service's `deferreds` are all in flight.
+pub fn lookup(name: &str, family: Family) -> Result<Deferred<Vec<IpAddr>>, Failure> {
+    Ok(Deferred::new(host::lookup(name, family)?, |outcome| {
+        let addresses = host::addresses(outcome)?;
+        addresses.iter().map(|address| parse(address)).collect()
+    }))
+}
+
+/// An address, whose scope an `IpAddr` has no place for.
+fn parse(address: &str) -> Result<IpAddr, Failure> {
+    let bare = address.split_once('%').map_or(address, |(bare, _)| bare);
+    bare.parse().map_err(|_| Failure {
+        code: code::INVALID.to_owned(),
+        message: format!("the host gave {address:?}, which is no IP address"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn an_address_loses_its_scope() {
+        assert_eq!(parse("127.0.0.1"), Ok([127, 0, 0, 1].into()));
+        assert_eq!(parse("fe80::1%2").map(|ip| ip.to_string()), Ok("fe80::1".to_owned()));
+        assert!(parse("localhost").is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Jobs: a plugin's own function, run to its end in an instance that was made for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Store, UpdateDeadline};
+
+use super::bindings::exports::torsade::plugin::job;
+use super::component::Plugin;
+use super::engine::{Compiler, Metering};
+use super::instance::{arm, fault, past_deadline};
+use super::limits::Limits;
+use super::outbox::{Guest, LogLine, Outbox};
+use crate::capability::Failure;
+use crate::pool::Stopped;
+
+/// A job that is ready to run, on any thread.
+pub struct Job {
+    pub(super) code: JobCode,
+    /// What it may use; `deadline` is that of the job as a whole.
+    pub(super) limits: Arc<Limits>,
+    pub(super) outbox: Box<Outbox>,
+    pub(super) config: Arc<str>,
+    pub(super) name: String,
+    pub(super) input: Vec<u8>,
+}
+
+/// The code of a plugin's jobs. Their instances live on the heap of the engine that makes room on
+/// demand, so that they take no slot from a connection.
+#[derive(Clone)]
+pub(super) struct JobCode {
+    pub(super) compiler: Compiler,
+    pub(super) pre: wasmtime::component::InstancePre<Guest>,
+    pub(super) export: job::GuestIndices,
+}
+
+impl Plugin {
+    /// A job of the plugin's. `outbox` gives the facts that it sees. `None` where the plugin has no
+    /// jobs, or may not run them.
+    pub fn job(
+        &self,
+        limits: Arc<Limits>,
+        outbox: Box<Outbox>,
+        config: Arc<str>,
+        name: String,
+        input: Vec<u8>,
+    ) -> Option<Job> {
+        let code = self.jobs.clone()?;
+        Some(Job { code, limits, outbox, config, name, input })
+    }
+}
+
+impl Job {
+    /// Runs it: what it came to, and what it wrote.
+    pub fn run(self, stopped: Stopped) -> (Result<Vec<u8>, Failure>, Vec<LogLine>) {
+        let Self { code, limits, outbox, config, name, input } = self;
+        let deadline = limits.deadline;
+        let mut store = Store::new(&code.compiler.engine, Guest::new(limits));
+        store.limiter(|guest| &mut guest.usage);
+        store.data_mut().is_job = true;
+        store.data_mut().outbox = Some(outbox);
+        let result = code.call(&mut store, deadline, stopped, (&config, &name, &input));
+        let log = store.data_mut().outbox.take().map(|outbox| outbox.log).unwrap_or_default();
+        let result = match result {
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(failure)) => {
+                Err(Failure { code: failure.code.into(), message: failure.message })
+            }
+            Err(error) => {
+                let code = if store.data().usage.reached.is_some() { "limit" } else { "trapped" };
+                Err(Failure::new(code, format!("job {name:?}: {}", fault(&store, &error))))
+            }
+        };
+        (result, log)
+    }
+}
+
+impl JobCode {
+    fn call(
+        &self,
+        store: &mut Store<Guest>,
+        deadline: Duration,
+        stopped: Stopped,
+        (config, name, input): (&str, &str, &[u8]),
+    ) -> wasmtime::Result<Result<Vec<u8>, super::bindings::torsade::plugin::types::Failure>> {
+        let metering = self.compiler.metering;
+        if let Metering::Time(cpu_time) = metering {
+            store.epoch_deadline_callback(move |guest| match stopped.is_stopped() {
+                true => Ok(UpdateDeadline::Interrupt),
+                false => past_deadline(guest, cpu_time),
+            });
+        }
+        store.set_hostcall_fuel(store.data().limits.outbox);
+        arm(store, metering, deadline);
+        let instance = self.pre.instantiate(&mut *store)?;
+        self.export.load(&mut *store, &instance)?.call_run(store, config, name, input)
+    }
+}

@@ -1,0 +1,344 @@
+//! Connections that plugins ask for: from the endpoint to the protocol.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::conn::ConnId;
+use super::life::{Behind, Waiter};
+use super::work::Naming;
+use super::{Answer, Due, Reactor};
+use crate::arena::Id;
+use crate::capability::resolver::{Family, Resolved};
+use crate::capability::{Failure, Outcome};
+use crate::net::{Address, Net};
+use crate::plugin::Origin;
+use crate::pool::Pool;
+use crate::transport::client_endpoint::{ClientEndpoint, Target};
+use crate::transport::connector::{ConnectFailure, ConnectFailureKind, Connector, Next};
+use crate::transport::target::Target as Granted;
+
+/// The connections to be, and the attempts that they make.
+pub(super) struct Dials<S> {
+    by_waiter: HashMap<Waiter, Dial>,
+    /// By the number of the connection that each may become.
+    attempts: HashMap<u64, Attempt<S>>,
+}
+
+/// A connection to be.
+struct Dial {
+    service: usize,
+    endpoint: ClientEndpoint,
+    /// The service grants it whatever its addresses are.
+    by_name: bool,
+    until: Instant,
+    way: Way,
+    attempts: Vec<u64>,
+}
+
+/// How far along it is.
+enum Way {
+    /// Its host is being looked up, or the one socket that it names is tried.
+    Naming,
+    /// Its addresses are tried.
+    Trying(Connector),
+}
+
+/// A socket that may become the connection.
+struct Attempt<S> {
+    socket: S,
+    to: Address,
+    waiter: Waiter,
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Begins to connect for a life.
+    pub(super) fn dial(&mut self, (life_id, id): Waiter, endpoint: &[u8]) {
+        let waiter = (life_id, id);
+        if !self.asked(life_id, id, Behind::Answer) {
+            return;
+        }
+        let text = str::from_utf8(endpoint).expect("a wasm string was checked to be UTF-8");
+        if let Err(failure) = self.begin_dial(waiter, text) {
+            self.fire(waiter, Outcome::Failed(failure));
+        }
+    }
+
+    fn begin_dial(&mut self, waiter: Waiter, text: &str) -> Result<(), Failure> {
+        let endpoint: ClientEndpoint =
+            text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
+        let Some(life) = self.lives.get_mut(waiter.0) else { return Ok(()) };
+        let settings = &self.services[life.service].settings;
+        if life.outgoing >= settings.outgoing {
+            let message = format!("limits.outgoing: {} connections are open", settings.outgoing);
+            return Err(Failure::new("limit", message));
+        }
+        let Some(goal) = goal(&endpoint, &settings.connect) else {
+            let message = format!("grants.connect does not cover {endpoint}");
+            return Err(Failure::new("denied", message));
+        };
+        let (service, until) = (life.service, self.net.now() + endpoint.timeout());
+        life.outgoing += 1;
+        if let Some(behind) = life.deferreds.behind(waiter.1) {
+            *behind = Behind::Dial;
+        }
+        let by_name = matches!(goal, Goal::Host { by_name: true, .. });
+        let dial =
+            Dial { service, endpoint, by_name, until, way: Way::Naming, attempts: Vec::new() };
+        self.dials.by_waiter.insert(waiter, dial);
+        self.add_timer(until, Due::Dial(waiter.0, waiter.1));
+        match goal {
+            Goal::Host { name, .. } => {
+                self.look_up(Naming::Dial(waiter), service, &name, Family::Any);
+            }
+            Goal::Socket(address) => self.try_address(waiter, address),
+            Goal::There(address) => self.dial_addresses(waiter, Ok(Arc::new([address]))),
+        }
+        Ok(())
+    }
+
+    /// The addresses of a connection to be were found, or not.
+    pub(super) fn dial_addresses(&mut self, waiter: Waiter, resolved: Resolved) {
+        let now = self.net.now();
+        let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
+        let ClientEndpoint::Tcp { target, .. } = &dial.endpoint else { return };
+        let port = match target {
+            Target::Address(address) => address.port(),
+            Target::Name { port, .. } => *port,
+        };
+        let addresses = match resolved {
+            Ok(addresses) => addresses,
+            Err(failure) => return self.fail_dial(waiter, failure),
+        };
+        let connect = &self.services[dial.service].settings.connect;
+        let mut granted: Vec<SocketAddr> = addresses.to_vec();
+        granted.retain(|address| {
+            dial.by_name || connect.iter().any(|target| target.allows_address(address.ip(), port))
+        });
+        for address in &mut granted {
+            address.set_port(port);
+        }
+        if granted.is_empty() {
+            let message = format!("grants.connect does not cover {}", dial.endpoint);
+            return self.fail_dial(waiter, Failure::new("denied", message));
+        }
+        let timeout = dial.until.saturating_duration_since(now);
+        dial.way = Way::Trying(Connector::new(granted, now, timeout));
+        self.go_on_dialling(waiter);
+    }
+
+    /// Does what is due for a connection to be.
+    pub(super) fn go_on_dialling(&mut self, waiter: Waiter) {
+        loop {
+            let now = self.net.now();
+            let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
+            let next = match &mut dial.way {
+                Way::Trying(connector) => connector.next(now),
+                Way::Naming if now < dial.until => return,
+                Way::Naming => {
+                    let message = format!("{}: no answer in time", dial.endpoint);
+                    return self.fail_dial(waiter, Failure::new("timed-out", message));
+                }
+            };
+            match next {
+                Next::Attempt(address) => self.try_address(waiter, Address::Tcp(address)),
+                Next::Wait(until) => {
+                    return self.add_timer(until, Due::Dial(waiter.0, waiter.1));
+                }
+                Next::Failed(failure) => {
+                    let failure = not_connected(&dial.endpoint, &failure);
+                    return self.fail_dial(waiter, failure);
+                }
+            }
+        }
+    }
+
+    /// Begins an attempt.
+    fn try_address(&mut self, waiter: Waiter, to: Address) {
+        let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
+        let from = match dial.endpoint {
+            ClientEndpoint::Tcp { bind_address, .. } => bind_address,
+            ClientEndpoint::Unix { .. } => None,
+        };
+        let id: ConnId<N::Stream> = self.conns.reserve();
+        let begun = self.net.connect(&to, from).and_then(|mut socket| {
+            match self.net.watch(&mut socket, id.to_u64()) {
+                Ok(()) => Ok(socket),
+                Err(e) => {
+                    self.net.close(socket);
+                    Err(e)
+                }
+            }
+        });
+        match begun {
+            Ok(socket) => {
+                dial.attempts.push(id.to_u64());
+                self.dials.attempts.insert(id.to_u64(), Attempt { socket, to, waiter });
+            }
+            Err(error) => {
+                self.conns.release(id);
+                self.attempt_failed(waiter, &to, error);
+            }
+        }
+    }
+
+    /// Takes an edge of an attempt.
+    pub(super) fn on_attempt(&mut self, id: ConnId<N::Stream>) {
+        let Some(attempt) = self.dials.attempts.get_mut(&id.to_u64()) else { return };
+        match self.net.connected(&mut attempt.socket) {
+            Ok(false) => {}
+            Ok(true) => self.dialled(id),
+            Err(error) => {
+                let Some((waiter, to)) = self.end_attempt(id) else { return };
+                if let Some(dial) = self.dials.by_waiter.get_mut(&waiter) {
+                    dial.attempts.retain(|attempt| *attempt != id.to_u64());
+                }
+                self.attempt_failed(waiter, &to, error);
+                self.go_on_dialling(waiter);
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, waiter: Waiter, to: &Address, error: io::Error) {
+        let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
+        match (&mut dial.way, to) {
+            (Way::Trying(connector), Address::Tcp(address)) => {
+                connector.failed(*address, self.net.now(), error);
+            }
+            _ => {
+                let failure = refused(&dial.endpoint, &error);
+                self.fail_dial(waiter, failure);
+            }
+        }
+    }
+
+    /// An attempt was the first to succeed: it becomes the connection.
+    fn dialled(&mut self, id: ConnId<N::Stream>) {
+        let Some(Attempt { socket, to, waiter }) = self.dials.attempts.remove(&id.to_u64()) else {
+            return;
+        };
+        let Some(mut dial) = self.dials.by_waiter.remove(&waiter) else {
+            self.conns.release(id);
+            return self.net.close(socket);
+        };
+        dial.attempts.retain(|attempt| *attempt != id.to_u64());
+        self.end_attempts(&dial);
+        if let Some(life) = self.lives.get_mut(waiter.0)
+            && let Some(behind) = life.deferreds.behind(waiter.1)
+        {
+            *behind = Behind::Answer;
+        }
+        self.open_conn(id, socket, to, waiter.0, Origin::Dialled(waiter.1));
+        self.build(id);
+        let built = self.conns.get_mut(id).is_some_and(|conn| conn.protocol.is_some());
+        let outcome = match built {
+            true => Outcome::Connected { conn: id.to_u64() },
+            false => {
+                let message = "the plugin refused the connection in `build-protocol`";
+                Outcome::Failed(Failure::new("refused", message))
+            }
+        };
+        self.fire(waiter, outcome);
+    }
+
+    /// A connection to be will not come to be.
+    fn fail_dial(&mut self, waiter: Waiter, failure: Failure) {
+        if self.end_dial(waiter) {
+            self.fire(waiter, Outcome::Failed(failure));
+        }
+    }
+
+    /// Nobody wants a connection to be any more.
+    pub(super) fn end_dial(&mut self, waiter: Waiter) -> bool {
+        let Some(dial) = self.dials.by_waiter.remove(&waiter) else { return false };
+        self.end_attempts(&dial);
+        if let Some(life) = self.lives.get_mut(waiter.0) {
+            life.outgoing -= 1;
+        }
+        true
+    }
+
+    fn end_attempts(&mut self, dial: &Dial) {
+        for attempt in &dial.attempts {
+            self.end_attempt(Id::from_u64(*attempt));
+        }
+    }
+
+    fn end_attempt(&mut self, id: ConnId<N::Stream>) -> Option<(Waiter, Address)> {
+        let Attempt { socket, to, waiter } = self.dials.attempts.remove(&id.to_u64())?;
+        self.conns.release(id);
+        self.net.close(socket);
+        Some((waiter, to))
+    }
+}
+
+/// Where an endpoint leads, as far as the service grants it.
+enum Goal {
+    /// To an address.
+    There(SocketAddr),
+    /// To a host, which has to be looked up.
+    Host { name: String, by_name: bool },
+    /// To a Unix socket.
+    Socket(Address),
+}
+
+/// `None` where the grants don't cover the endpoint.
+fn goal(endpoint: &ClientEndpoint, granted: &[Granted]) -> Option<Goal> {
+    match endpoint {
+        ClientEndpoint::Tcp { target: Target::Address(to), .. } => {
+            let allows = |target: &Granted| target.allows_address(to.ip(), to.port());
+            granted.iter().any(allows).then_some(Goal::There(*to))
+        }
+        ClientEndpoint::Tcp { target: Target::Name { host, port }, .. } => {
+            let by_name = granted.iter().any(|target| target.allows_name(host, *port));
+            let may_lead = granted.iter().any(|target| target.allows_addresses_at(*port));
+            (by_name || may_lead).then(|| Goal::Host { name: host.clone(), by_name })
+        }
+        ClientEndpoint::Unix { name, .. } => {
+            let opened = granted.iter().find_map(|target| target.unix(name))?;
+            opened.address().map(Goal::Socket)
+        }
+    }
+}
+
+/// The failure of all attempts.
+fn not_connected(endpoint: &ClientEndpoint, failure: &ConnectFailure) -> Failure {
+    Failure::new(code(failure.kind), format!("{endpoint}: {}", failure.message))
+}
+
+/// The failure of the one attempt at a Unix socket.
+fn refused(endpoint: &ClientEndpoint, error: &io::Error) -> Failure {
+    let code = match error.kind() {
+        ErrorKind::NotFound => "not-found",
+        _ => code(ConnectFailureKind::of(error)),
+    };
+    Failure::new(code, format!("{endpoint}: {error}"))
+}
+
+fn code(kind: ConnectFailureKind) -> &'static str {
+    match kind {
+        ConnectFailureKind::Refused => "refused",
+        ConnectFailureKind::TimedOut => "timed-out",
+        ConnectFailureKind::Other => "io",
+        ConnectFailureKind::Unreachable => "unreachable",
+    }
+}
+
+impl<S> Dials<S> {
+    pub(super) fn contains(&self, waiter: &Waiter) -> bool {
+        self.by_waiter.contains_key(waiter)
+    }
+
+    /// How many connections to be there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_waiter.len()
+    }
+}
+
+impl<S> Default for Dials<S> {
+    fn default() -> Self {
+        Self { by_waiter: HashMap::new(), attempts: HashMap::new() }
+    }
+}

@@ -1,0 +1,204 @@
+//! Listeners: those of the configuration, and those that plugins ask for.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use super::conn::address;
+use super::life::{Behind, Life, Waiter};
+use super::service::Accepted;
+use super::{Answer, Due, Reactor};
+use crate::arena::Id;
+use crate::capability::{Failure, Outcome};
+use crate::net::Net;
+use crate::plugin::Origin;
+use crate::pool::Pool;
+use crate::transport::endpoint::Endpoint;
+use crate::transport::range::ListenRange;
+
+/// A socket that accepts for a service.
+pub(super) struct Listener<L> {
+    socket: L,
+    service: usize,
+    origin: Origin,
+    /// The life that asked for it; connections are that life's.
+    life: Option<Id<Life>>,
+    /// Connections are handed out to the workers in turn.
+    deals: bool,
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Accepts connections on `socket` for a service, as its `endpoint`-th. Where it `deals`,
+    /// connections are not served here but put where [`Reactor::take_dealt`] finds them.
+    pub fn listen(
+        &mut self,
+        socket: N::Listener,
+        service: usize,
+        endpoint: u32,
+        deals: bool,
+    ) -> io::Result<()> {
+        let origin = Origin::Accepted(endpoint);
+        self.add_listener(Listener { socket, service, origin, life: None, deals }).map(drop)
+    }
+
+    fn add_listener(
+        &mut self,
+        mut listener: Listener<N::Listener>,
+    ) -> io::Result<Id<Listener<N::Listener>>> {
+        let id = self.listeners.reserve();
+        if let Err(e) = self.net.watch_listener(&mut listener.socket, listener_token(id)) {
+            self.listeners.release(id);
+            self.net.close_listener(listener.socket);
+            return Err(e);
+        }
+        self.listeners.fill(id, listener);
+        Ok(id)
+    }
+
+    /// Listens for a life on an endpoint that the plugin names.
+    pub(super) fn listen_for(&mut self, waiter: Waiter, endpoint: &[u8]) {
+        if self.asked(waiter.0, waiter.1, Behind::Answer) {
+            let text = str::from_utf8(endpoint).expect("a wasm string was checked to be UTF-8");
+            let outcome = self.bind_for(waiter, text).unwrap_or_else(Outcome::Failed);
+            self.fire(waiter, outcome);
+        }
+    }
+
+    fn bind_for(&mut self, (life_id, id): Waiter, text: &str) -> Result<Outcome, Failure> {
+        let endpoint: Endpoint =
+            text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
+        let life = self.lives.get(life_id).expect("it has just asked");
+        let (service, settings) = (life.service, &self.services[life.service].settings);
+        if life.listeners.len() >= settings.listeners {
+            let message = format!("limits.listeners: {} are open", settings.listeners);
+            return Err(Failure::new("limit", message));
+        }
+        let seed = self.next_ticket;
+        let socket = self.bind_one_of(service, &endpoint, seed)?;
+        let listener = Listener {
+            socket,
+            service,
+            origin: Origin::Arrived(id),
+            life: Some(life_id),
+            deals: false,
+        };
+        let failed = |e: io::Error| Failure::new("io", format!("{endpoint}: {e}"));
+        let at = self.net.listener_address(&listener.socket).map_err(failed)?;
+        let listener = self.add_listener(listener).map_err(failed)?.to_u64();
+        if let Some(life) = self.lives.get_mut(life_id) {
+            life.listeners.push(listener);
+        }
+        Ok(Outcome::Listening { listener, address: address(&at) })
+    }
+
+    /// Binds the endpoint, or where its port is 0 one of those that the service grants.
+    fn bind_one_of(
+        &mut self,
+        service: usize,
+        endpoint: &Endpoint,
+        seed: u64,
+    ) -> Result<N::Listener, Failure> {
+        let ranges = &self.services[service].settings.listen;
+        let mut candidates = ListenRange::candidates(ranges, endpoint.clone(), seed).peekable();
+        if candidates.peek().is_none() {
+            let message = format!("grants.listen does not cover {endpoint}");
+            return Err(Failure::new("denied", message));
+        }
+        for candidate in candidates {
+            let (backlog, mode) = match candidate {
+                Endpoint::Tcp { backlog, .. } => (backlog, None),
+                Endpoint::Unix { backlog, mode, .. } => (backlog, mode),
+            };
+            let Some(at) = candidate.address() else { continue };
+            match self.net.listen(&at, backlog, mode) {
+                Err(e) if e.kind() == ErrorKind::AddrInUse => {}
+                Err(e) => return Err(Failure::new("io", format!("{candidate}: {e}"))),
+                Ok(socket) => return Ok(socket),
+            }
+        }
+        Err(Failure::new("in-use", format!("{endpoint}: no granted port is free")))
+    }
+
+    /// A plugin gave a listener of its own up.
+    pub(super) fn stop_listening(&mut self, life_id: Id<Life>, listener: u64) {
+        let Some(life) = self.lives.get_mut(life_id) else { return };
+        if let Some(place) = life.listeners.iter().position(|other| *other == listener) {
+            life.listeners.swap_remove(place);
+            self.close_listener(Id::from_u64(listener));
+        }
+    }
+
+    pub(super) fn close_listener(&mut self, id: Id<Listener<N::Listener>>) {
+        if let Some(listener) = self.listeners.remove(id) {
+            self.net.close_listener(listener.socket);
+        }
+    }
+
+    /// Accepts a turn's share.
+    pub(super) fn on_acceptable(&mut self, id: Id<Listener<N::Listener>>) {
+        for _ in 0..ACCEPTS_A_TURN {
+            if !self.accept(id) {
+                return;
+            }
+        }
+        self.accept_again.push_back(id);
+    }
+
+    /// Accepts one connection. `false` where there is none, or none can be taken now.
+    pub(super) fn accept(&mut self, id: Id<Listener<N::Listener>>) -> bool {
+        let Some(listener) = self.listeners.get_mut(id) else { return false };
+        let (service, origin, life) = (listener.service, listener.origin, listener.life);
+        let settings = &self.services[service].settings;
+        if settings.census.is_full() {
+            let name = &*settings.name;
+            tracing::warn!(service = name, "limits.connections is reached; new ones wait");
+            self.accept_later(id);
+            return false;
+        }
+        match self.net.accept(&mut listener.socket) {
+            Ok((stream, peer)) => {
+                match origin {
+                    Origin::Accepted(endpoint) if listener.deals => {
+                        self.dealt.push(Accepted { stream, peer, service, endpoint });
+                    }
+                    _ => self.take_in(stream, peer, service, origin, life),
+                }
+                true
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
+            Err(e) if is_peers_fault(&e) => true,
+            Err(e) => {
+                let name = &*settings.name;
+                tracing::error!(service = name, "can't accept a connection, trying again: {e}");
+                self.accept_later(id);
+                false
+            }
+        }
+    }
+
+    /// The connection waits in the backlog; as it is there already, no edge will come for it.
+    fn accept_later(&mut self, id: Id<Listener<N::Listener>>) {
+        let at = self.net.now() + ACCEPT_RETRY;
+        self.add_timer(at, Due::Accept(id.to_u64()));
+    }
+}
+
+fn listener_token<L>(id: Id<Listener<L>>) -> u64 {
+    id.to_u64() | LISTENER
+}
+
+/// Tells a listener's token from a connection's: see [`Id::to_u64`].
+pub(super) const LISTENER: u64 = 1 << 63;
+
+/// Whether only this connection failed, and the next may be taken at once.
+fn is_peers_fault(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}
+
+/// How many connections one listener may accept before others get their turn.
+const ACCEPTS_A_TURN: usize = 100;
+
+/// How long a listener that can't accept waits before it tries again.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);

@@ -1,0 +1,259 @@
+//! Questions that the pool answers: files, names, databases, jobs.
+
+use super::Reactor;
+use super::life::{Behind, Waiter};
+use crate::capability::files::{self, Opened};
+use crate::capability::key_value::KeyValue;
+use crate::capability::operation::Operation;
+use crate::capability::resolver::{self, Family, Found, Resolved};
+use crate::capability::sql::{Database, Statement};
+use crate::capability::{Failure, Outcome};
+use crate::net::Net;
+use crate::plugin::LogLine;
+use crate::pool::{Lane, Pool, Stop, Stopped, Work};
+
+/// What the pool brings back.
+#[derive(Debug)]
+pub enum Answer {
+    /// A name was looked up.
+    Found(Found),
+    /// A job has ended, and wrote this.
+    Job(Result<Vec<u8>, Failure>, Vec<LogLine>),
+    /// The work was lost: it panicked, or the pool was stopped.
+    Lost,
+    /// A path was opened.
+    Opened(Opened),
+    /// What one deferred came to.
+    Outcome(Outcome),
+}
+
+/// What the pool works on.
+pub(super) struct Ticket {
+    service: usize,
+    /// What the question holds of the host's memory.
+    bytes: usize,
+    whose: Whose,
+}
+
+/// Who waits for what the pool works on.
+enum Whose {
+    /// The deferred of a job.
+    Job(Waiter),
+    /// All that wait for a name.
+    Name(Box<str>),
+    /// One deferred.
+    One(Waiter),
+    /// All that wait for a path.
+    Path(Box<str>),
+}
+
+/// Who waits for a name.
+#[derive(Clone, Copy)]
+pub(super) enum Naming {
+    /// A connection to be.
+    Dial(Waiter),
+    /// A plugin.
+    Lookup(Waiter),
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Opens a path for a life: from what is known, or by the pool.
+    pub(super) fn open(&mut self, waiter: Waiter, service: usize, path: &str) {
+        let now = self.net.now();
+        let Some(files) = &mut self.services[service].files else {
+            return self.fire(waiter, not_granted("files"));
+        };
+        match files.open(waiter, path, now) {
+            files::Asked::Known(outcome) => self.fire(waiter, outcome),
+            files::Asked::Todo(work) => {
+                let ticket = Ticket { service, bytes: 0, whose: Whose::Path(path.into()) };
+                self.submit(Lane::Files, ticket, Box::new(move || Answer::Opened(work())));
+            }
+            files::Asked::Waiting => {}
+        }
+    }
+
+    /// Lists a path for a life.
+    pub(super) fn list(&mut self, waiter: Waiter, service: usize, path: &str) {
+        let Some(files) = &self.services[service].files else {
+            return self.fire(waiter, not_granted("files"));
+        };
+        let list = files.list(path);
+        let ticket = Ticket { service, bytes: 0, whose: Whose::One(waiter) };
+        let work = move || Answer::Outcome(list().map_or_else(Outcome::Failed, Outcome::Entries));
+        self.submit(Lane::Files, ticket, Box::new(work));
+    }
+
+    /// Looks up a name for a plugin or for a connection to be.
+    pub(super) fn look_up(&mut self, naming: Naming, service: usize, name: &str, family: Family) {
+        let now = self.net.now();
+        match self.services[service].names.lookup(naming, name, family, now) {
+            resolver::Asked::Known(resolved) => self.resolved(naming, resolved),
+            resolver::Asked::Todo(work) => {
+                let ticket = Ticket { service, bytes: 0, whose: Whose::Name(name.into()) };
+                self.submit(Lane::Names, ticket, Box::new(move || Answer::Found(work())));
+            }
+            resolver::Asked::Waiting => {}
+        }
+    }
+
+    fn resolved(&mut self, naming: Naming, resolved: Resolved) {
+        match naming {
+            Naming::Dial(waiter) => self.dial_addresses(waiter, resolved),
+            Naming::Lookup(waiter) => {
+                let outcome = resolved.map_or_else(Outcome::Failed, Outcome::Addresses);
+                self.fire(waiter, outcome);
+            }
+        }
+    }
+
+    /// Runs statements of a life. `run` does it, on a thread.
+    pub(super) fn ask_sql(
+        &mut self,
+        (life, id): Waiter,
+        statements: Vec<Statement>,
+        run: fn(&Database, &[Statement], &Stopped) -> Result<Outcome, Failure>,
+    ) {
+        let bytes = statements.iter().map(Statement::size).sum();
+        self.ask_database((life, id), bytes, move |database, stopped| {
+            run(database, &statements, stopped)
+        });
+    }
+
+    /// Does something with the keys of a life's service.
+    pub(super) fn ask_keys(&mut self, waiter: Waiter, operation: Box<Operation>) {
+        let now = self.lent().wall;
+        self.ask_database(waiter, operation.size(), move |database, stopped| {
+            operation.run(&KeyValue::new(database.clone()), now, stopped)
+        });
+    }
+
+    fn ask_database(
+        &mut self,
+        (life_id, id): Waiter,
+        bytes: usize,
+        work: impl FnOnce(&Database, &Stopped) -> Result<Outcome, Failure> + Send + 'static,
+    ) {
+        let Some(life) = self.lives.get(life_id) else { return };
+        let service = life.service;
+        let (stop, stopped) = Stop::new();
+        if !self.asked(life_id, id, Behind::Work(stop)) {
+            return;
+        }
+        let Some(database) = self.services[service].settings.database.clone() else {
+            return self.fire((life_id, id), not_granted("sql and no key-value"));
+        };
+        let work =
+            move || Answer::Outcome(work(&database, &stopped).unwrap_or_else(Outcome::Failed));
+        let ticket = Ticket { service, bytes, whose: Whose::One((life_id, id)) };
+        self.submit(Lane::Sql, ticket, Box::new(work));
+    }
+
+    /// Runs a job of a life's plugin.
+    pub(super) fn run_job(&mut self, (life_id, id): Waiter, name: &[u8], input: &[u8]) {
+        let Some(life) = self.lives.get(life_id) else { return };
+        let service = life.service;
+        let (stop, stopped) = Stop::new();
+        if !self.asked(life_id, id, Behind::Work(stop)) {
+            return;
+        }
+        let settings = &self.services[service].settings;
+        if self.services[service].jobs >= settings.jobs {
+            let message = format!("limits.jobs: {} run or wait", settings.jobs);
+            return self.fire((life_id, id), Outcome::Failed(Failure::new("limit", message)));
+        }
+        let name = str::from_utf8(name).expect("a wasm string was checked to be UTF-8").to_owned();
+        let (limits, config) = (settings.job_limits.clone(), settings.config.clone());
+        let bytes = name.len() + input.len();
+        let outbox = Box::new(self.lent().branch());
+        let settings = &self.services[service].settings;
+        let job = settings.plugin.job(limits, outbox, config, name, input.to_owned());
+        let Some(job) = job else {
+            let failure = Failure::new("unsupported", "the plugin exports no `job`");
+            return self.fire((life_id, id), Outcome::Failed(failure));
+        };
+        self.services[service].jobs += 1;
+        let ticket = Ticket { service, bytes, whose: Whose::Job((life_id, id)) };
+        let work = move || {
+            let (result, log) = job.run(stopped);
+            Answer::Job(result, log)
+        };
+        self.submit(Lane::Jobs, ticket, Box::new(work));
+    }
+
+    fn submit(&mut self, lane: Lane, ticket: Ticket, work: Work<Answer>) {
+        let service = &mut self.services[ticket.service];
+        let number = self.next_ticket;
+        self.next_ticket += 1;
+        service.asked_bytes += ticket.bytes;
+        let submitted = match service.asked_bytes > ASKED_BYTES {
+            true => Err(work),
+            false => self.pool.submit(lane, number, work),
+        };
+        match submitted {
+            Ok(()) => drop(self.tickets.insert(number, ticket)),
+            Err(_) => {
+                let failure = Failure::new("limit", "too much work is waiting for the pool");
+                self.end_ticket(ticket, Answer::Outcome(Outcome::Failed(failure)));
+            }
+        }
+    }
+
+    /// Takes what the pool has done for a ticket.
+    pub(super) fn on_answer(&mut self, ticket: u64, answer: Answer) {
+        if let Some(ticket) = self.tickets.remove(&ticket) {
+            self.end_ticket(ticket, answer);
+        }
+    }
+
+    /// A ticket has its answer; one that is not its own is the failure of the pool.
+    fn end_ticket(&mut self, ticket: Ticket, answer: Answer) {
+        let Ticket { service, bytes, whose } = ticket;
+        self.services[service].asked_bytes -= bytes;
+        let failure = match answer {
+            Answer::Outcome(Outcome::Failed(ref failure)) => failure.clone(),
+            _ => Failure::new("io", "the work was lost"),
+        };
+        match (whose, answer) {
+            (Whose::One(waiter), Answer::Outcome(outcome)) => self.fire(waiter, outcome),
+            (Whose::One(waiter), _) => self.fire(waiter, Outcome::Failed(failure)),
+            (Whose::Path(path), Answer::Opened(opened)) => self.opened(service, &path, opened),
+            (Whose::Path(path), _) => self.opened(service, &path, Err(failure)),
+            (Whose::Name(name), Answer::Found(found)) => self.found(service, &name, Ok(found)),
+            (Whose::Name(name), _) => self.found(service, &name, Err(failure)),
+            (Whose::Job(waiter), answer) => {
+                self.services[service].jobs -= 1;
+                let (result, log) = match answer {
+                    Answer::Job(result, log) => (result, log),
+                    _ => (Err(failure), Vec::new()),
+                };
+                self.write_lines(service, "", &log);
+                self.fire(waiter, result.map_or_else(Outcome::Failed, Outcome::Output));
+            }
+        }
+    }
+
+    fn opened(&mut self, service: usize, path: &str, result: Opened) {
+        let now = self.net.now();
+        if let Some(files) = &mut self.services[service].files {
+            files.opened(path, result, now, &mut self.outcomes);
+            self.fired.extend(self.outcomes.drain(..));
+        }
+    }
+
+    fn found(&mut self, service: usize, name: &str, found: Result<Found, Failure>) {
+        let (now, mut resolved) = (self.net.now(), Vec::new());
+        self.services[service].names.found(name, found, now, &mut resolved);
+        for (naming, resolved) in resolved {
+            self.resolved(naming, resolved);
+        }
+    }
+}
+
+pub(super) fn not_granted(grant: &str) -> Outcome {
+    Outcome::Failed(Failure::new("denied", format!("the service grants no {grant}")))
+}
+
+/// What the questions of one service that the pool works on may hold of a worker's memory, in
+/// bytes.
+const ASKED_BYTES: usize = 64 << 20;
