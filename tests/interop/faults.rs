@@ -15,6 +15,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("faults::what_was_queued_before_a_trap_is_sent", what_was_queued_before_is_sent),
         trial("faults::an_abort_is_a_reset", an_abort_is_a_reset),
         trial("faults::a_loss_sends_all_that_is_queued", a_loss_sends_all_that_is_queued),
+        trial("faults::the_heap_holds_what_is_put_into_it", the_heap_holds_what_is_put_into_it),
         trial("faults::a_plugin_that_traps_at_its_start_is_tried_again", stumbles),
     ];
     for instances in ["per-connection", "per-worker"] {
@@ -50,6 +51,21 @@ fn greeted(host: &Host) -> Result<TcpStream> {
 /// Sends a byte that is no command, which comes back.
 fn answers(stream: &mut TcpStream) -> Result<()> {
     super::streams::echoes(stream, b"?")
+}
+
+/// Pieces of all sizes come and go, in one sandbox, for longer than its memory would last if
+/// anything leaked.
+fn the_heap_holds_what_is_put_into_it() -> Result<()> {
+    let folder = unruly("per-worker", "")?;
+    let host = Host::up(folder.path(), 1)?;
+    for _ in 0..20 {
+        let mut stream = greeted(&host)?;
+        stream.write_all(b"HH")?;
+        let mut answer = [0; 2];
+        stream.read_exact(&mut answer)?;
+        ensure!(answer == *b"..", "{:?}", answer.escape_ascii());
+    }
+    Ok(())
 }
 
 fn a_fault_ends_one_sandbox(instances: &str, command: u8, words: &[&str]) -> Result<()> {

@@ -61,6 +61,8 @@ mod cooperate;
 mod deferred;
 pub mod endpoints;
 pub mod files;
+#[cfg(target_family = "wasm")]
+mod heap;
 #[doc(hidden)]
 pub mod job_bindings;
 pub mod jobs;

@@ -111,6 +111,7 @@ impl Unruly {
             b'e' => return self.read(files::open("../escape")),
             b'f' => self.flood(),
             b'h' => return self.hold(Self::go_on),
+            b'H' => self.expect(exercise_heap(self.transport.peer_address().port)),
             b'i' => return self.hold(|unruly| unruly.hold(Self::go_on)),
             b'k' => {
                 // A second time it fails, or does nothing.
@@ -250,6 +251,38 @@ impl Unruly {
 }
 
 /// More memory than a sandbox may have.
+/// Takes and gives back pieces of memory of all sizes, in an order that follows from `seed`, and
+/// says whether each still held then what was put into it.
+fn exercise_heap(seed: u16) -> bool {
+    let mut state = u32::from(seed) | 1;
+    let mut below = move |end: usize| {
+        // xorshift32
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as usize % end
+    };
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    let mut well = true;
+    for _ in 0..3000 {
+        if pieces.len() > 50 || !pieces.is_empty() && below(2) == 0 {
+            let at = below(pieces.len());
+            let mut piece = pieces.swap_remove(at);
+            let length = piece.len();
+            piece.resize(length + below(1000), length as u8);
+            well &= piece.iter().all(|byte| *byte == length as u8);
+        } else {
+            let length = match below(20) {
+                0 => below(200_000),
+                1..5 => below(10_000),
+                _ => below(200),
+            };
+            pieces.push(vec![length as u8; length]);
+        }
+    }
+    well
+}
+
 fn hoard() {
     let mut all = Vec::new();
     loop {
