@@ -176,7 +176,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Takes an edge of a connection.
     pub(super) fn on_edge(&mut self, id: ConnId<N::Stream>, edge: Ready) {
-        let Some(conn) = self.conns.get_mut(id) else { return self.on_attempt(id) };
+        let Some(conn) = self.conns.get_mut(id) else { return self.on_attempt(id, edge) };
         conn.stream.on_ready(&mut self.net, edge);
         if edge.writable && conn.stream.is_sending() || conn.stream.ended().is_some() {
             self.touch(id);

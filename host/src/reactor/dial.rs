@@ -13,7 +13,7 @@ use super::{Answer, Due, Reactor};
 use crate::arena::Id;
 use crate::capability::resolver::{Family, Resolved};
 use crate::capability::{Failure, Outcome};
-use crate::net::{Address, Net};
+use crate::net::{Address, Net, Ready};
 use crate::plugin::Origin;
 use crate::pool::Pool;
 use crate::transport::client_endpoint::{ClientEndpoint, Target};
@@ -185,11 +185,17 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// Takes an edge of an attempt.
-    pub(super) fn on_attempt(&mut self, id: ConnId<N::Stream>) {
+    pub(super) fn on_attempt(&mut self, id: ConnId<N::Stream>, edge: Ready) {
         let Some(attempt) = self.dials.attempts.get_mut(&id.to_u64()) else { return };
         match self.net.connected(&mut attempt.socket) {
             Ok(false) => {}
-            Ok(true) => self.dialled(id),
+            Ok(true) => {
+                self.dialled(id);
+                // The same edge may say that the peer has spoken already: no other will.
+                if self.conns.get(id).is_some() {
+                    self.on_edge(id, edge);
+                }
+            }
             Err(error) => {
                 let Some((waiter, to)) = self.end_attempt(id) else { return };
                 if let Some(dial) = self.dials.by_waiter.get_mut(&waiter) {
