@@ -26,7 +26,7 @@ use crate::net::os::{self, OsListener, OsNet};
 use crate::plugin::{
     Engines, EnginesConfig, Instance, Limits, LogLevel, Metering, Outbox, Plugin, Ticker,
 };
-use crate::pool::{Lane, Threads};
+use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
 use crate::transport::endpoint::Endpoint;
 use crate::transport::listener;
@@ -75,7 +75,7 @@ impl Server {
         let workers = config.workers.unwrap_or_else(cores);
         let plans = plan(config, settings, workers)?;
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
-        let pool = Threads::new(pool_threads, os::be_nice, || Answer::Lost)
+        let pool = Threads::new(|lane| crew(config, lane), os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
         let endpoints = plans.iter().map(Plan::endpoints).collect();
         let (workers, mailboxes) = start_workers(plans, &pool, workers)?;
@@ -443,11 +443,21 @@ fn cores() -> usize {
 }
 
 /// Threads for blocking work. Jobs compute, the others wait more than they compute, and for names
-/// the longest.
-fn pool_threads(lane: Lane) -> usize {
-    match lane {
-        Lane::Files | Lane::Sql => 4,
-        Lane::Jobs => cores(),
-        Lane::Names => 8,
-    }
+/// the longest. A database is written by one at a time.
+fn crew(config: &Config, lane: Lane) -> Crew {
+    let uses = |service: &&Service| match lane {
+        Lane::Files => service.grants.files.is_some(),
+        Lane::Jobs => service.grants.jobs,
+        Lane::Names => service.grants.resolver || !service.grants.connect.is_empty(),
+        Lane::Reads | Lane::Writes => service.grants.database().is_some(),
+    };
+    let services = config.services.iter().filter(uses).count();
+    let shared = match lane {
+        _ if services == 0 => 0,
+        Lane::Files | Lane::Reads => 3,
+        Lane::Jobs => cores() - 1,
+        Lane::Names => 7,
+        Lane::Writes => 0,
+    };
+    Crew { services, shared }
 }

@@ -48,6 +48,11 @@ impl Operation {
         }
     }
 
+    /// Whether it changes nothing.
+    pub(crate) fn reads(&self) -> bool {
+        matches!(self, Self::Get { .. } | Self::Scan { .. })
+    }
+
     /// Does it, and waits until it is done. `now` is the time since 1970-01-01T00:00:00Z.
     pub(crate) fn run(
         &self,

@@ -51,8 +51,11 @@ impl Plugin {
 }
 
 impl Job {
-    /// Runs it: what it came to, and what it wrote.
+    /// Runs it: what it came to, and what it wrote. Once nobody waits for it, it isn't begun.
     pub fn run(self, stopped: Stopped) -> (Result<Vec<u8>, Failure>, Vec<LogLine>) {
+        if stopped.is_stopped() {
+            return (Err(Failure::cancelled()), Vec::new());
+        }
         let Self { code, limits, outbox, config, name, input } = self;
         let deadline = limits.deadline;
         let mut store = Store::new(&code.compiler.engine, Guest::new(limits));

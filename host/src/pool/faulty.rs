@@ -1,5 +1,7 @@
 //! Any pool, with one piece of work that it refuses: for the tests that let each be refused once.
 
+use std::sync::Arc;
+
 use super::{Lane, Pool, Work};
 
 /// Counts the pieces of work, and refuses one of them as a pool does that is full.
@@ -32,12 +34,18 @@ impl<P> FaultyPool<P> {
 }
 
 impl<T, P: Pool<T>> Pool<T> for FaultyPool<P> {
-    fn submit(&mut self, lane: Lane, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
+    fn submit(
+        &mut self,
+        lane: Lane,
+        service: &Arc<str>,
+        ticket: u64,
+        work: Work<T>,
+    ) -> Result<(), Work<T>> {
         self.calls += 1;
         if self.fail_at == Some(self.calls) {
             return Err(work);
         }
-        self.pool.submit(lane, ticket, work)
+        self.pool.submit(lane, service, ticket, work)
     }
 
     fn take_done(&mut self, done: &mut Vec<(u64, T)>) {
@@ -53,12 +61,12 @@ mod tests {
     #[test]
     fn the_nth_work_is_refused_and_comes_back() {
         let mut pool = FaultyPool::new(SimPool::new(1, || {}));
+        let service = "a".into();
         pool.fail_at(2);
-        assert!(pool.submit(Lane::Files, 10, Box::new(|| 'a')).is_ok());
-        let refused =
-            pool.submit(Lane::Files, 11, Box::new(|| 'b')).expect_err("the second is refused");
-        assert_eq!(refused(), 'b');
-        assert!(pool.submit(Lane::Files, 12, Box::new(|| 'c')).is_ok());
+        assert!(pool.submit(Lane::Files, &service, 10, Box::new(|| 'a')).is_ok());
+        let refused = pool.submit(Lane::Files, &service, 11, Box::new(|| 'b'));
+        assert_eq!(refused.expect_err("the second is refused")(), 'b');
+        assert!(pool.submit(Lane::Files, &service, 12, Box::new(|| 'c')).is_ok());
         assert_eq!((pool.calls(), pool.pool().pending()), (3, 2));
     }
 }

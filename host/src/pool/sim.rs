@@ -1,13 +1,24 @@
 //! A pool without threads: work is done at once, and its result reported when the seed says so.
 
-use super::{Lane, Pool, Work};
+use std::sync::Arc;
+
+use super::{Lane, Pool, UNDER_WAY_LIMIT, Work};
 
 /// Does work in `submit`, and reports the result at a later call, in an order of its own.
 pub struct SimPool<T> {
     seed: u64,
-    /// How many calls each result waits, its ticket, and itself.
-    results: Vec<(u64, u64, T)>,
+    results: Vec<Waiting<T>>,
     wake: Box<dyn Fn() + Send>,
+}
+
+/// A result that was not taken yet.
+struct Waiting<T> {
+    /// So many calls.
+    calls: u64,
+    lane: Lane,
+    service: Arc<str>,
+    ticket: u64,
+    result: T,
 }
 
 impl<T> SimPool<T> {
@@ -32,25 +43,33 @@ impl<T> SimPool<T> {
 }
 
 impl<T> Pool<T> for SimPool<T> {
-    fn submit(&mut self, _: Lane, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
-        if self.results.len() == RESULTS_LIMIT {
+    fn submit(
+        &mut self,
+        lane: Lane,
+        service: &Arc<str>,
+        ticket: u64,
+        work: Work<T>,
+    ) -> Result<(), Work<T>> {
+        let alike = |waiting: &&Waiting<T>| waiting.lane == lane && waiting.service == *service;
+        if self.results.iter().filter(alike).count() == UNDER_WAY_LIMIT {
             return Err(work);
         }
         let calls = self.below(LONGEST_WAIT + 1);
-        self.results.push((calls, ticket, work()));
+        let service = Arc::clone(service);
+        self.results.push(Waiting { calls, lane, service, ticket, result: work() });
         (self.wake)();
         Ok(())
     }
 
     fn take_done(&mut self, done: &mut Vec<(u64, T)>) {
         let mut at = 0;
-        while let Some((calls, _, _)) = self.results.get_mut(at) {
-            if *calls == 0 {
+        while let Some(waiting) = self.results.get_mut(at) {
+            if waiting.calls == 0 {
                 // What comes last takes its place: so results change their order.
-                let (_, ticket, result) = self.results.swap_remove(at);
+                let Waiting { ticket, result, .. } = self.results.swap_remove(at);
                 done.push((ticket, result));
             } else {
-                *calls -= 1;
+                waiting.calls -= 1;
                 at += 1;
             }
         }
@@ -59,9 +78,6 @@ impl<T> Pool<T> for SimPool<T> {
         }
     }
 }
-
-/// How many results can wait: more is refused, as a pool of threads does.
-const RESULTS_LIMIT: usize = 1024;
 
 /// How many calls of `take_done` a result waits at most.
 const LONGEST_WAIT: u64 = 8;
@@ -76,7 +92,8 @@ mod tests {
     fn order(seed: u64) -> Vec<(u64, u64)> {
         let mut pool = SimPool::new(seed, || {});
         for ticket in 0..20 {
-            assert!(pool.submit(Lane::Files, ticket, Box::new(move || ticket * ticket)).is_ok());
+            let work = Box::new(move || ticket * ticket);
+            assert!(pool.submit(Lane::Files, &"a".into(), ticket, work).is_ok());
         }
         let mut done = Vec::new();
         for _ in 0..=LONGEST_WAIT {
@@ -102,7 +119,7 @@ mod tests {
         let mut pool = SimPool::new(3, move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        assert!(pool.submit(Lane::Files, 1, Box::new(|| ())).is_ok());
+        assert!(pool.submit(Lane::Files, &"a".into(), 1, Box::new(|| ())).is_ok());
         let mut done = Vec::new();
         let mut calls = 0;
         while pool.pending() > 0 {
@@ -113,11 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_limit_is_given_back() {
+    fn what_is_beyond_the_limit_of_a_service_is_given_back() {
         let mut pool = SimPool::new(3, || {});
-        for ticket in 0..RESULTS_LIMIT as u64 {
-            assert!(pool.submit(Lane::Files, ticket, Box::new(|| 1)).is_ok());
+        let (one, other) = ("one".into(), "other".into());
+        for ticket in 0..UNDER_WAY_LIMIT as u64 {
+            assert!(pool.submit(Lane::Files, &one, ticket, Box::new(|| 1)).is_ok());
         }
-        assert_eq!(pool.submit(Lane::Files, 0, Box::new(|| 2)).err().map(|work| work()), Some(2));
+        let refused = pool.submit(Lane::Files, &one, 0, Box::new(|| 2));
+        assert_eq!(refused.err().map(|work| work()), Some(2));
+        assert!(pool.submit(Lane::Names, &one, 0, Box::new(|| 3)).is_ok());
+        assert!(pool.submit(Lane::Files, &other, 0, Box::new(|| 3)).is_ok());
     }
 }

@@ -1,13 +1,23 @@
 //! Threads that do blocking work, shared by the workers.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
 
-use super::{Lane, Pool, Work};
+use super::turns::Turns;
+use super::{Lane, Pool, UNDER_WAY_LIMIT, Work};
+
+/// The threads of a lane. Those that only wait cost little.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Crew {
+    /// One for each service that uses the lane, so that none waits for another's work.
+    pub services: usize,
+    /// How many more there are, which the services share in turns.
+    pub shared: usize,
+}
 
 /// Owns the threads, and stops them when it is dropped.
 pub struct Threads<T> {
@@ -16,22 +26,25 @@ pub struct Threads<T> {
 }
 
 impl<T: Send + 'static> Threads<T> {
-    /// Starts `count` threads for each lane, at least one, named `torsade-LANE-N`.
+    /// Starts the threads of each lane, at least one, named `torsade-LANE-N`.
     ///
     /// Each calls `on_start` first. `lost` makes the result of work that panicked, or that was not
     /// begun when the threads stopped. Fails where the system refuses a thread.
-    pub fn new(count: impl Fn(Lane) -> usize, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
-        let shared =
-            |_| Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), lost });
+    pub fn new(crew: impl Fn(Lane) -> Crew, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
+        let shared = |lane| {
+            let queue = Queue { tasks: Turns::new(crew(lane).shared), closed: false };
+            Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), lost })
+        };
         // From here on an early return stops and joins what has been started.
         let mut threads = Self { lanes: Lane::ALL.map(shared), threads: Vec::new() };
         for lane in Lane::ALL {
-            for number in 0..count(lane).max(1) {
+            let Crew { services, shared } = crew(lane);
+            for number in 0..(services + shared).max(1) {
                 let shared = Arc::clone(&threads.lanes[lane as usize]);
                 let builder = Builder::new().name(format!("torsade-{}-{number}", lane.name()));
                 threads.threads.push(builder.spawn(move || {
                     on_start();
-                    shared.run();
+                    shared.run(lane);
                 })?);
             }
         }
@@ -45,7 +58,7 @@ impl<T: Send + 'static> Threads<T> {
             lanes: self.lanes.clone(),
             answer: Answer { sender, wake: Arc::new(wake) },
             results,
-            under_way: [0; Lane::ALL.len()],
+            under_way: HashMap::new(),
         }
     }
 }
@@ -56,11 +69,11 @@ impl<T> Drop for Threads<T> {
         for (lane, shared) in Lane::ALL.into_iter().zip(&self.lanes) {
             let mut queue = shared.lock();
             queue.closed = true;
-            let undone = std::mem::take(&mut queue.tasks);
+            let undone = queue.tasks.take_waiting();
             drop(queue);
             shared.changed.notify_all();
-            for task in undone {
-                task.answer.give(lane, task.ticket, (shared.lost)());
+            for (service, task) in undone {
+                task.answer.give((lane, service), task.ticket, (shared.lost)());
             }
         }
         for thread in self.threads.drain(..) {
@@ -75,15 +88,23 @@ impl<T> Drop for Threads<T> {
 pub struct ThreadsHandle<T> {
     lanes: Lanes<T>,
     answer: Answer<T>,
-    results: Receiver<(Lane, u64, T)>,
-    /// How many pieces of work of each lane were submitted and not taken yet.
-    under_way: [usize; Lane::ALL.len()],
+    results: Receiver<(Place, u64, T)>,
+    /// How many pieces of work were submitted and not taken yet: at most [`UNDER_WAY_LIMIT`] of a
+    /// place.
+    under_way: HashMap<Place, usize>,
 }
 
 impl<T: Send + 'static> Pool<T> for ThreadsHandle<T> {
     /// Gives the work back, too, where the threads have stopped.
-    fn submit(&mut self, lane: Lane, ticket: u64, work: Work<T>) -> Result<(), Work<T>> {
-        if self.under_way[lane as usize] == UNDER_WAY_LIMIT {
+    fn submit(
+        &mut self,
+        lane: Lane,
+        service: &Arc<str>,
+        ticket: u64,
+        work: Work<T>,
+    ) -> Result<(), Work<T>> {
+        let under_way = self.under_way.entry((lane, Arc::clone(service))).or_default();
+        if *under_way == UNDER_WAY_LIMIT {
             return Err(work);
         }
         let shared = &self.lanes[lane as usize];
@@ -91,16 +112,18 @@ impl<T: Send + 'static> Pool<T> for ThreadsHandle<T> {
         if queue.closed {
             return Err(work);
         }
-        queue.tasks.push_back(Task { lane, ticket, work, answer: self.answer.clone() });
+        queue.tasks.push(service, Task { ticket, work, answer: self.answer.clone() });
         drop(queue);
         shared.changed.notify_one();
-        self.under_way[lane as usize] += 1;
+        *under_way += 1;
         Ok(())
     }
 
     fn take_done(&mut self, done: &mut Vec<(u64, T)>) {
-        for (lane, ticket, result) in self.results.try_iter() {
-            self.under_way[lane as usize] -= 1;
+        for (place, ticket, result) in self.results.try_iter() {
+            if let Some(under_way) = self.under_way.get_mut(&place) {
+                *under_way -= 1;
+            }
             done.push((ticket, result));
         }
     }
@@ -108,8 +131,8 @@ impl<T: Send + 'static> Pool<T> for ThreadsHandle<T> {
 
 type Lanes<T> = [Arc<Shared<T>>; Lane::ALL.len()];
 
-/// How many pieces of work one worker can have under way in a lane, begun or not.
-const UNDER_WAY_LIMIT: usize = 1024;
+/// A lane, and the service that uses it.
+type Place = (Lane, Arc<str>);
 
 struct Shared<T> {
     queue: Mutex<Queue<T>>,
@@ -120,21 +143,29 @@ struct Shared<T> {
 
 impl<T> Shared<T> {
     /// Does what is queued, one piece after the other, until the queue is closed.
-    fn run(&self) {
-        while let Some(Task { lane, ticket, work, answer }) = self.next() {
+    fn run(&self, lane: Lane) {
+        while let Some((service, Task { ticket, work, answer })) = self.next() {
             // A guard of the work's own state is not needed: whatever it owned is dropped.
             let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 tracing::error!("work on a thread of the pool has panicked");
                 (self.lost)()
             });
-            answer.give(lane, ticket, result);
+            // This thread looks for more at once, so nobody has to be woken for what may begin now.
+            self.lock().tasks.ended(&service);
+            answer.give((lane, service), ticket, result);
         }
     }
 
-    fn next(&self) -> Option<Task<T>> {
-        let idle = |queue: &mut Queue<T>| queue.tasks.is_empty() && !queue.closed;
-        let queue = self.changed.wait_while(self.lock(), idle);
-        queue.expect(UNPOISONED).tasks.pop_front()
+    /// Waits for a task that may begin; `None` once the queue is closed.
+    fn next(&self) -> Option<(Arc<str>, Task<T>)> {
+        let mut queue = self.lock();
+        loop {
+            let next = queue.tasks.next();
+            if next.is_some() || queue.closed {
+                return next;
+            }
+            queue = self.changed.wait(queue).expect(UNPOISONED);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
@@ -145,19 +176,11 @@ impl<T> Shared<T> {
 const UNPOISONED: &str = "no work runs while the queue is locked, so no panic poisons it";
 
 struct Queue<T> {
-    /// At most [`UNDER_WAY_LIMIT`] for each worker.
-    tasks: VecDeque<Task<T>>,
+    tasks: Turns<Task<T>>,
     closed: bool,
 }
 
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self { tasks: VecDeque::new(), closed: false }
-    }
-}
-
 struct Task<T> {
-    lane: Lane,
     ticket: u64,
     work: Work<T>,
     answer: Answer<T>,
@@ -165,14 +188,14 @@ struct Task<T> {
 
 /// Where the result of a task goes.
 struct Answer<T> {
-    sender: Sender<(Lane, u64, T)>,
+    sender: Sender<(Place, u64, T)>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl<T> Answer<T> {
-    fn give(self, lane: Lane, ticket: u64, result: T) {
+    fn give(self, place: Place, ticket: u64, result: T) {
         // A worker that is gone misses nothing.
-        if self.sender.send((lane, ticket, result)).is_ok() {
+        if self.sender.send((place, ticket, result)).is_ok() {
             (self.wake)();
         }
     }
@@ -193,8 +216,22 @@ mod tests {
 
     const LOST: u64 = u64::MAX;
 
-    fn threads(count: usize) -> Threads<u64> {
-        Threads::new(|_| count, || {}, || LOST).unwrap()
+    /// One thread for one service, and `shared` that all share.
+    fn threads(shared: usize) -> Threads<u64> {
+        crew(1, shared)
+    }
+
+    fn crew(services: usize, shared: usize) -> Threads<u64> {
+        Threads::new(|_| Crew { services, shared }, || {}, || LOST).unwrap()
+    }
+
+    fn submit(
+        to: &mut ThreadsHandle<u64>,
+        service: &str,
+        ticket: u64,
+        work: impl FnOnce() -> u64 + Send + 'static,
+    ) -> Result<(), Work<u64>> {
+        to.submit(Lane::Files, &service.into(), ticket, Box::new(work))
     }
 
     /// A handle, and what its wake-ups arrive at.
@@ -230,11 +267,11 @@ mod tests {
 
     #[test]
     fn work_is_done_elsewhere_and_each_worker_gets_its_own() {
-        let threads = threads(3);
+        let threads = threads(2);
         let ((mut one, one_woken), (mut two, two_woken)) = (handle(&threads), handle(&threads));
         for ticket in 0..50 {
-            assert!(one.submit(Lane::Files, ticket, Box::new(move || ticket + 1)).is_ok());
-            assert!(two.submit(Lane::Files, ticket, Box::new(move || ticket + 2)).is_ok());
+            assert!(submit(&mut one, "a", ticket, move || ticket + 1).is_ok());
+            assert!(submit(&mut two, "a", ticket, move || ticket + 2).is_ok());
         }
         let expect = |add| (0..50).map(|ticket| (ticket, ticket + add)).collect::<Vec<_>>();
         assert_eq!(take(&mut one, &one_woken, 50), expect(1));
@@ -243,13 +280,13 @@ mod tests {
 
     #[test]
     fn what_hangs_in_one_lane_keeps_no_other_waiting() {
-        let threads = threads(1);
+        let threads = threads(0);
         let (mut handle, woken) = handle(&threads);
         let (hanging, has_begun, open) = gate();
-        assert!(handle.submit(Lane::Names, 1, hanging).is_ok());
+        assert!(handle.submit(Lane::Names, &"a".into(), 1, hanging).is_ok());
         has_begun.recv().unwrap();
-        for (lane, ticket) in [(Lane::Files, 2), (Lane::Jobs, 3), (Lane::Sql, 4)] {
-            assert!(handle.submit(lane, ticket, Box::new(|| 0)).is_ok());
+        for (lane, ticket) in [(Lane::Files, 2), (Lane::Jobs, 3), (Lane::Reads, 4)] {
+            assert!(handle.submit(lane, &"a".into(), ticket, Box::new(|| 0)).is_ok());
         }
         assert_eq!(take(&mut handle, &woken, 3), [(2, 0), (3, 0), (4, 0)]);
         open.send(()).unwrap();
@@ -257,42 +294,72 @@ mod tests {
     }
 
     #[test]
+    fn a_service_whose_work_hangs_keeps_no_other_waiting() {
+        let threads = crew(3, 2);
+        let (mut handle, woken) = handle(&threads);
+        let hostile = ["one", "two"];
+        let gates: Vec<_> = hostile
+            .into_iter()
+            .flat_map(|service| (0..4).map(move |_| service))
+            .map(|service| {
+                let (hanging, has_begun, open) = gate();
+                assert!(submit(&mut handle, service, 0, hanging).is_ok());
+                (has_begun, open)
+            })
+            .collect();
+        // All threads but the third service's own are held, and more waits for them.
+        for (has_begun, _) in [&gates[0], &gates[4]] {
+            has_begun.recv().unwrap();
+        }
+        for ticket in 1..=20 {
+            assert!(submit(&mut handle, "three", ticket, move || ticket).is_ok());
+        }
+        assert_eq!(take(&mut handle, &woken, 20), (1..=20).map(|n| (n, n)).collect::<Vec<_>>());
+        for (_, open) in &gates {
+            open.send(()).unwrap();
+        }
+        assert_eq!(take(&mut handle, &woken, 8), [(0, 1); 8]);
+    }
+
+    #[test]
     fn threads_have_names() {
-        let threads = threads(1);
+        let threads = threads(0);
         let (mut handle, woken) = handle(&threads);
         let named = || u64::from(thread::current().name() == Some("torsade-files-0"));
-        assert!(handle.submit(Lane::Files, 5, Box::new(named)).is_ok());
+        assert!(submit(&mut handle, "a", 5, named).is_ok());
         assert_eq!(take(&mut handle, &woken, 1), [(5, 1)]);
     }
 
     #[test]
     fn a_panic_is_reported_and_the_thread_goes_on() {
-        let threads = threads(1);
+        let threads = threads(0);
         let (mut handle, woken) = handle(&threads);
-        assert!(handle.submit(Lane::Files, 1, Box::new(|| panic!("on purpose"))).is_ok());
-        assert!(handle.submit(Lane::Files, 2, Box::new(|| 20)).is_ok());
+        assert!(submit(&mut handle, "a", 1, || panic!("on purpose")).is_ok());
+        assert!(submit(&mut handle, "a", 2, || 20).is_ok());
         assert_eq!(take(&mut handle, &woken, 2), [(1, LOST), (2, 20)]);
     }
 
     #[test]
-    fn what_is_beyond_the_limit_comes_back_until_results_are_taken() {
-        let threads = threads(1);
+    fn what_is_beyond_a_services_limit_comes_back_until_results_are_taken() {
+        let threads = crew(2, 0);
         let (mut handle, woken) = handle(&threads);
         for ticket in 0..UNDER_WAY_LIMIT as u64 {
-            assert!(handle.submit(Lane::Files, ticket, Box::new(|| 0)).is_ok());
+            assert!(submit(&mut handle, "a", ticket, || 0).is_ok());
         }
-        assert_eq!(handle.submit(Lane::Files, 0, Box::new(|| 7)).err().map(|work| work()), Some(7));
-        take(&mut handle, &woken, UNDER_WAY_LIMIT);
-        assert!(handle.submit(Lane::Files, 0, Box::new(|| 7)).is_ok());
+        let refused = submit(&mut handle, "a", 0, || 7);
+        assert_eq!(refused.err().map(|work| work()), Some(7));
+        assert!(submit(&mut handle, "b", 0, || 0).is_ok());
+        take(&mut handle, &woken, UNDER_WAY_LIMIT + 1);
+        assert!(submit(&mut handle, "a", 0, || 7).is_ok());
     }
 
     #[test]
     fn stopping_waits_for_what_has_begun_and_gives_the_rest_up() {
-        let threads = threads(1);
+        let threads = threads(0);
         let (mut handle, woken) = handle(&threads);
         let (work, has_begun, open) = gate();
-        assert!(handle.submit(Lane::Files, 1, work).is_ok());
-        assert!(handle.submit(Lane::Files, 2, Box::new(|| 2)).is_ok());
+        assert!(submit(&mut handle, "a", 1, work).is_ok());
+        assert!(submit(&mut handle, "a", 2, || 2).is_ok());
         has_begun.recv().unwrap();
         let stopping = thread::spawn(move || drop(threads));
         // The second piece is given up at once; only then may the first one end.
@@ -300,6 +367,6 @@ mod tests {
         open.send(()).unwrap();
         stopping.join().unwrap();
         assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
-        assert_eq!(handle.submit(Lane::Files, 3, Box::new(|| 3)).err().map(|work| work()), Some(3));
+        assert_eq!(submit(&mut handle, "a", 3, || 3).err().map(|work| work()), Some(3));
     }
 }

@@ -14,7 +14,7 @@ use crate::capability::sql::{Database, Sql, Statement};
 use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::plugin::Effect;
-use crate::pool::{Pool, Stopped};
+use crate::pool::{Lane, Pool, Stopped};
 use crate::transport::stream::End;
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -34,11 +34,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match effect {
             Effect::Abort { conn } => self.abort(life, conn),
             Effect::After { id, nanoseconds } => self.call_later(life, id, nanoseconds),
-            Effect::Batch { id, statements } => self.ask_sql((life, id), statements, batch),
+            Effect::Batch { id, statements } => {
+                self.ask_sql((life, id), statements, Lane::Writes, batch);
+            }
             Effect::Cancel { id } => self.cancel(life, id),
             Effect::Connect { id, endpoint } => self.dial((life, id), &bytes[endpoint]),
             Effect::Execute { id, statement } => {
-                self.ask_sql((life, id), vec![*statement], execute);
+                self.ask_sql((life, id), vec![*statement], Lane::Writes, execute);
             }
             Effect::Forget { id } => self.forget(life, id),
             Effect::KeepAlive { conn, on } => {
@@ -59,7 +61,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             Effect::Open { id, path } => self.ask(life, id, &bytes[path], Self::open),
             Effect::Pause { conn } => self.pause(life, conn, true),
-            Effect::Query { id, statement } => self.ask_sql((life, id), vec![*statement], query),
+            Effect::Query { id, statement } => {
+                self.ask_sql((life, id), vec![*statement], Lane::Reads, query);
+            }
             Effect::Reschedule { id, nanoseconds } => self.reschedule(life, id, nanoseconds),
             Effect::Resume { conn } => self.pause(life, conn, false),
             Effect::Run { id, name, input } => {

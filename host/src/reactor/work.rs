@@ -107,15 +107,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// Runs statements of a life. `run` does it, on a thread.
+    /// Runs statements of a life. `run` does it, on a thread of the lane.
     pub(super) fn ask_sql(
         &mut self,
-        (life, id): Waiter,
+        waiter: Waiter,
         statements: Vec<Statement>,
+        lane: Lane,
         run: fn(&Database, &[Statement], &Stopped) -> Result<Outcome, Failure>,
     ) {
         let bytes = statements.iter().map(Statement::size).sum();
-        self.ask_database((life, id), bytes, move |database, stopped| {
+        self.ask_database(waiter, bytes, lane, move |database, stopped| {
             run(database, &statements, stopped)
         });
     }
@@ -123,7 +124,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Does something with the keys of a life's service.
     pub(super) fn ask_keys(&mut self, waiter: Waiter, operation: Box<Operation>) {
         let now = self.lent().wall;
-        self.ask_database(waiter, operation.size(), move |database, stopped| {
+        let lane = if operation.reads() { Lane::Reads } else { Lane::Writes };
+        self.ask_database(waiter, operation.size(), lane, move |database, stopped| {
             operation.run(&KeyValue::new(database.clone()), now, stopped)
         });
     }
@@ -132,6 +134,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         &mut self,
         (life_id, id): Waiter,
         bytes: usize,
+        lane: Lane,
         work: impl FnOnce(&Database, &Stopped) -> Result<Outcome, Failure> + Send + 'static,
     ) {
         let Some(life) = self.lives.get(life_id) else { return };
@@ -143,10 +146,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(database) = self.services[service].settings.database.clone() else {
             return self.fire((life_id, id), not_granted("sql and no key-value"));
         };
+        // In memory one connection does both: what reads would wait beside what writes.
+        let lane = if database.reads_beside_writes() { lane } else { Lane::Writes };
         let work =
             move || Answer::Outcome(work(&database, &stopped).unwrap_or_else(Outcome::Failed));
         let ticket = Ticket { service, bytes, whose: Whose::One((life_id, id)) };
-        self.submit(Lane::Sql, ticket, Box::new(work));
+        self.submit(lane, ticket, Box::new(work));
     }
 
     /// Runs a job of a life's plugin.
@@ -188,7 +193,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         service.asked_bytes += ticket.bytes;
         let submitted = match service.asked_bytes > ASKED_BYTES {
             true => Err(work),
-            false => self.pool.submit(lane, number, work),
+            false => self.pool.submit(lane, &service.settings.name, number, work),
         };
         match submitted {
             Ok(()) => drop(self.tickets.insert(number, ticket)),

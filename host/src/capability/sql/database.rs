@@ -61,6 +61,11 @@ impl Database {
         Ok(Self(Arc::new(Connections { limits: *limits, writer, readers })))
     }
 
+    /// Whether queries run beside what writes: not in memory, where one connection does both.
+    pub(crate) fn reads_beside_writes(&self) -> bool {
+        self.0.readers.is_some()
+    }
+
     /// Takes a connection that reads.
     pub(in super::super) fn to_read(&self, stopped: &Stopped) -> Result<Running<'_>, Failure> {
         let watch = Watch::new(stopped, self.0.limits.query_time);
@@ -153,5 +158,6 @@ fn refused(error: &io::Error) -> Failure {
     Failure::new("io", error.to_string())
 }
 
-/// How many queries of a database in a file run side by side: as many as the pool has threads.
+/// How many queries of a database in a file run side by side: as many as the pool lets
+/// one service have threads.
 const READERS: usize = 4;
