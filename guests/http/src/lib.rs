@@ -3,14 +3,18 @@
 //! The protocol is a value: bytes and the host's answers in, bytes and questions out. It does no
 //! I/O, reads no clock, and knows nothing of wasm; the component alone joins it to the host.
 //!
-//! [`connection`], [`request`] and [`body`] are HTTP without files, for any server of it.
-//! [`session`] is the server of files that stands on them.
+//! [`connection`], [`request`] and [`body`] are HTTP without files, for any server of it. On them
+//! stand [`channel`], for applications that answer whole requests, and [`session`], the server of
+//! files. Without the feature `component`, which is there by default, the crate is a library and
+//! exports no plugin: what an application depends on.
 
 #![forbid(unsafe_code)]
 
 pub mod access_log;
 mod answer;
 pub mod body;
+pub mod channel;
+#[cfg(feature = "component")]
 mod component;
 pub mod conditions;
 pub mod config;
@@ -22,7 +26,7 @@ mod fields;
 pub mod file;
 pub mod listing;
 pub mod mime;
-mod places;
+pub mod places;
 pub mod range;
 pub mod request;
 pub mod response;

@@ -71,7 +71,8 @@ fn size(bytes: u64, page: &mut String) {
     let _ = write!(page, "{}.{} {}", tenths / 10, tenths % 10, units[unit]);
 }
 
-fn escape(text: &str, page: &mut String) {
+/// Appends a text to a page of HTML, as text or as the value of an attribute in quotes.
+pub fn escape(text: &str, page: &mut String) {
     for character in text.chars() {
         match character {
             '&' => page.push_str("&amp;"),

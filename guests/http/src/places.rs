@@ -5,7 +5,7 @@
 
 /// Values, each in a place of its own, and when each is due. `T` names a connection.
 #[derive(Debug)]
-pub(crate) struct Places<T> {
+pub struct Places<T> {
     values: Vec<Option<T>>,
     /// When each is due, in nanoseconds; `u64::MAX` for never. Apart from the values, so that
     /// little memory is read to look through all.
@@ -22,7 +22,7 @@ impl<T> Default for Places<T> {
 
 impl<T: Clone> Places<T> {
     /// Gives a value a place, where it is never due.
-    pub(crate) fn add(&mut self, value: T) -> usize {
+    pub fn add(&mut self, value: T) -> usize {
         if let Some(place) = self.free.pop() {
             self.values[place] = Some(value);
             return place;
@@ -33,30 +33,30 @@ impl<T: Clone> Places<T> {
     }
 
     /// Frees a place.
-    pub(crate) fn remove(&mut self, place: usize) {
+    pub fn remove(&mut self, place: usize) {
         self.values[place] = None;
         self.dues[place] = u64::MAX;
         self.free.push(place);
     }
 
     /// All values.
-    pub(crate) fn all(&self) -> Vec<T> {
+    pub fn all(&self) -> Vec<T> {
         self.values.iter().flatten().cloned().collect()
     }
 
     /// Makes the value in a place due at this time, where it was not to be earlier.
-    pub(crate) fn watch(&mut self, place: usize, due: u64) {
+    pub fn watch(&mut self, place: usize, due: u64) {
         let before = &mut self.dues[place];
         *before = due.min(*before);
     }
 
     /// The first time at which a value is due; none where none is.
-    pub(crate) fn first_due(&self) -> Option<u64> {
+    pub fn first_due(&self) -> Option<u64> {
         self.dues.iter().copied().min().filter(|&due| due != u64::MAX)
     }
 
     /// The values that are due now; until they are watched again they are never due.
-    pub(crate) fn take_due(&mut self, now: u64) -> Vec<T> {
+    pub fn take_due(&mut self, now: u64) -> Vec<T> {
         let mut taken = Vec::new();
         for (due, value) in self.dues.iter_mut().zip(&self.values) {
             if *due <= now {

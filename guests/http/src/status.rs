@@ -1,4 +1,4 @@
-//! Status codes (RFC 9110, section 15) as far as a server of files needs them.
+//! Status codes (RFC 9110, section 15) as far as the servers here need them.
 
 /// The status of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,7 @@ pub enum Status {
     Ok = 200,
     PartialContent = 206,
     MovedPermanently = 301,
+    SeeOther = 303,
     NotModified = 304,
     BadRequest = 400,
     NotFound = 404,
@@ -18,6 +19,7 @@ pub enum Status {
     PreconditionFailed = 412,
     ContentTooLarge = 413,
     UriTooLong = 414,
+    UnsupportedMediaType = 415,
     RangeNotSatisfiable = 416,
     ExpectationFailed = 417,
     HeaderFieldsTooLarge = 431,
@@ -40,6 +42,7 @@ impl Status {
             Self::Ok => "HTTP/1.1 200 OK\r\n",
             Self::PartialContent => "HTTP/1.1 206 Partial Content\r\n",
             Self::MovedPermanently => "HTTP/1.1 301 Moved Permanently\r\n",
+            Self::SeeOther => "HTTP/1.1 303 See Other\r\n",
             Self::NotModified => "HTTP/1.1 304 Not Modified\r\n",
             Self::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
             Self::NotFound => "HTTP/1.1 404 Not Found\r\n",
@@ -49,6 +52,7 @@ impl Status {
             Self::PreconditionFailed => "HTTP/1.1 412 Precondition Failed\r\n",
             Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large\r\n",
             Self::UriTooLong => "HTTP/1.1 414 URI Too Long\r\n",
+            Self::UnsupportedMediaType => "HTTP/1.1 415 Unsupported Media Type\r\n",
             Self::RangeNotSatisfiable => "HTTP/1.1 416 Range Not Satisfiable\r\n",
             Self::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
             Self::HeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
