@@ -1,6 +1,7 @@
 //! Conversations with the server of files: bytes in, bytes out, over a file system that is a
 //! table. Each is repeated with its input cut at every place, and must come out the same.
 
+mod channel;
 mod connection;
 mod files;
 mod framing;
