@@ -72,6 +72,11 @@ impl Server {
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 
+    /// The CPU time of its threads: see `thread_seconds`.
+    pub(crate) fn thread_seconds(&self) -> Result<Vec<(String, f64)>> {
+        thread_seconds(&self.process)
+    }
+
     /// The resident memory of the server and its own children, in bytes, less what they share:
     /// all sandboxes of a plugin map the same pages of its data, of which there is one copy, but
     /// which the kernel counts for each.
@@ -111,6 +116,23 @@ impl Server {
     }
 }
 
+/// The CPU time that each thread of a process has used, by the thread's name, which the kernel cuts
+/// after 15 bytes; in seconds, and by the kernel's finest count. One that runs is counted up to its
+/// last tick only.
+fn thread_seconds(process: &Guard) -> Result<Vec<(String, f64)>> {
+    let mut threads = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{}/task", process.0.id()))? {
+        let folder = entry?.path();
+        // Threads come and go while the folder is read.
+        let Ok(name) = fs::read_to_string(folder.join("comm")) else { continue };
+        let line = fs::read_to_string(folder.join("schedstat"));
+        let line = line.context("the kernel counts no time of threads in nanoseconds")?;
+        let nanoseconds: f64 = line.split(' ').next().unwrap_or_default().parse()?;
+        threads.push((name.trim_end().to_owned(), nanoseconds / 1e9));
+    }
+    Ok(threads)
+}
+
 /// The fields of `/proc/ID/stat` behind the program's name, which may hold spaces: state, parent …
 fn stat(id: u32) -> Result<Vec<String>> {
     let line = fs::read_to_string(format!("/proc/{id}/stat"))?;
@@ -126,7 +148,7 @@ fn stat(id: u32) -> Result<Vec<String>> {
 pub(crate) struct Load {
     output: BufReader<ChildStdout>,
     input: ChildStdin,
-    _process: Guard,
+    process: Guard,
 }
 
 impl Load {
@@ -145,7 +167,7 @@ impl Load {
         let mut process = Guard(command.spawn()?);
         let pipes = process.0.stdout.take().zip(process.0.stdin.take());
         let (output, input) = pipes.ok_or_else(|| anyhow!("the load has no pipes"))?;
-        Ok(Self { output: BufReader::new(output), input, _process: process })
+        Ok(Self { output: BufReader::new(output), input, process })
     }
 
     /// The next line that it prints.
@@ -160,6 +182,11 @@ impl Load {
     /// All that it prints until it ends.
     pub(crate) fn rest(&mut self) -> Result<String> {
         Ok(std::io::read_to_string(&mut self.output)?)
+    }
+
+    /// The CPU time of its threads: see `thread_seconds`.
+    pub(crate) fn thread_seconds(&self) -> Result<Vec<(String, f64)>> {
+        thread_seconds(&self.process)
     }
 
     /// Tells it to go on.

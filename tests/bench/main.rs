@@ -5,6 +5,7 @@
 //! the loads are processes; those that are ours are this same program in another role (`roles`).
 
 mod arguments;
+mod blocking;
 mod child;
 mod epoll;
 mod load;
@@ -16,6 +17,7 @@ mod rows;
 mod runs;
 mod show;
 mod table;
+mod timers;
 mod workplace;
 mod wrk;
 

@@ -13,6 +13,7 @@ use crate::load::{dial, http};
 use crate::roles::SERVE_EPOLL;
 use crate::rows::{Guest, Instances, Kind, SMALL};
 use crate::workplace::Workplace;
+use crate::{blocking, timers};
 
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(10);
@@ -46,8 +47,11 @@ impl Peer {
             Kind::Epoll | Kind::Torsade(Guest::Echo, _) => {
                 peer.server.wait_until(patience, || ask_echo(port))?;
             }
-            Kind::Nginx | Kind::Torsade(Guest::Http, _) => {
+            Kind::Nginx | Kind::Torsade(Guest::Blocking | Guest::Http, _) => {
                 peer.server.wait_until(patience, || ask_http(port))?;
+            }
+            Kind::Torsade(Guest::Timing, _) => {
+                peer.server.wait_until(patience, || timers::Talk::begin(port))?;
             }
         }
         Ok(peer)
@@ -130,20 +134,36 @@ fn start_torsade(
 ) -> Result<Server> {
     let folder = place.path().join("torsade");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("torsade.toml"), torsade_toml(&place.public(), port, guest, instances))?;
-    let words = [Path::new("up"), &folder];
-    Server::start(place.server_core, &place.path().join("torsade.log"), &place.torsade, &words)
+    let mut toml = torsade_toml(&place.public(), port, guest, instances);
+    let mut words = vec![place.torsade.clone(), "up".into(), folder.clone()];
+    if guest == Guest::Blocking {
+        toml += &blocking::service(place);
+        if let Ok(before) = blocking::hide_name_servers(place) {
+            words.splice(..0, before);
+        }
+    }
+    fs::write(folder.join("torsade.toml"), toml)?;
+    let log = place.path().join("torsade.log");
+    Server::start(place.server_core, &log, &words[0], &words[1..])
 }
 
 fn torsade_toml(public: &Path, port: u16, guest: Guest, instances: Instances) -> String {
-    let plugin = guest.folder();
+    // The service that is measured; what goes on beside it is another one.
+    let plugin = if guest == Guest::Blocking { Guest::Http } else { guest }.folder();
     let instances = match instances {
         Instances::PerConnection => "per-connection",
         Instances::PerWorker => "per-worker",
     };
     let grants = match guest {
         Guest::Echo => String::new(),
-        Guest::Http => format!("grants = {{ files = {{ read = {public:?} }} }}\n"),
+        Guest::Blocking | Guest::Http => {
+            format!("grants = {{ files = {{ read = {public:?} }} }}\n")
+        }
+        Guest::Timing => format!("grants = {{ connect = [{:?}] }}\n", timers::TARGETS),
+    };
+    let limits = match guest {
+        Guest::Timing => timers::LIMITS.to_owned(),
+        _ => format!("connections = {CONNECTIONS}, instances = {CONNECTIONS}"),
     };
     format!(
         "workers = 1
@@ -152,21 +172,24 @@ fn torsade_toml(public: &Path, port: u16, guest: Guest, instances: Instances) ->
 plugin = {plugin:?}
 listen = [\"tcp:{port}:interface=127.0.0.1\"]
 instances = \"{instances}\"
-limits = {{ connections = {CONNECTIONS}, instances = {CONNECTIONS} }}
+limits = {{ {limits} }}
 {grants}"
     )
 }
 
 impl Guest {
-    /// The name of its folder.
+    /// Its folder in the repository.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Echo => "echo",
-            Self::Http => "http",
+            Self::Blocking => "tests/guests/blocking",
+            Self::Echo => "guests/echo",
+            Self::Http => "guests/http",
+            Self::Timing => "tests/guests/timing",
         }
     }
 
-    fn folder(self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests").join(self.name())
+    /// The same from wherever this program runs.
+    pub(crate) fn folder(self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(self.name())
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{epoll, load};
+use crate::{blocking, epoll, load};
 
 /// Becomes another program on one core: `PINNED CORE PROGRAM ARGUMENT…`.
 pub(crate) const PINNED: &str = "--pinned";
@@ -19,6 +19,8 @@ pub(crate) const LOAD_ECHO: &str = "--load-echo";
 pub(crate) const LOAD_CONNECT: &str = "--load-connect";
 /// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH`.
 pub(crate) const LOAD_IDLE: &str = "--load-idle";
+/// The outside work of the row `blocking`: `BURN THREADS`.
+pub(crate) const BURN: &str = "--burn";
 
 /// Plays the role that the first word names; `None` where it names none.
 pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
@@ -26,6 +28,7 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
     let played = match role.as_str() {
         PINNED => become_pinned(rest),
         SERVE_EPOLL => number(rest, 0).and_then(epoll::serve),
+        BURN => number(rest, 0).and_then(blocking::burn),
         LOAD_ECHO => load_echo(rest),
         LOAD_CONNECT => load_connect(rest),
         LOAD_IDLE => load_idle(rest),

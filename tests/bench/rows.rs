@@ -36,10 +36,14 @@ pub(crate) enum Kind {
 /// The plugin that torsade runs.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Guest {
+    /// `tests/guests/blocking`, beside `guests/http`
+    Blocking,
     /// `guests/echo`
     Echo,
     /// `guests/http`
     Http,
+    /// `tests/guests/timing`
+    Timing,
 }
 
 /// How many sandboxes there are.
@@ -54,6 +58,8 @@ pub(crate) enum Instances {
 /// A load.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Load {
+    /// That of `Http`, while other work goes on: see `blocking`.
+    Blocking(usize, &'static File),
     /// Connections one after another.
     Connect,
     /// So many connections, each with one message of so many bytes on its way.
@@ -62,6 +68,8 @@ pub(crate) enum Load {
     Http(usize, &'static File),
     /// Keep-alive connections that ask once.
     Idle,
+    /// Timers: see `timers`.
+    Timers,
 }
 
 /// A file to serve.
@@ -87,13 +95,19 @@ pub(crate) enum Unit {
     Megabytes(usize),
     /// Microseconds until the answer, the median.
     Microseconds,
+    /// Nanoseconds of CPU time.
+    Nanoseconds,
     /// Operations a second.
     Operations,
+    /// Microseconds until the answer of all but one in a hundred.
+    Slowest,
 }
 
 /// What a row must reach.
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
+    /// At most this: ours over theirs.
+    Factor(f64),
     /// At least this: ours over theirs.
     Ratio(f64),
     /// At most this: ours, whatever theirs is.
@@ -106,6 +120,8 @@ const OWN_ECHO: Kind = Kind::Torsade(Guest::Echo, Instances::PerConnection);
 const SHARED_ECHO: Kind = Kind::Torsade(Guest::Echo, Instances::PerWorker);
 const OWN_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerConnection);
 const SHARED_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerWorker);
+const TIMING: Kind = Kind::Torsade(Guest::Timing, Instances::PerWorker);
+const BLOCKING: Kind = Kind::Torsade(Guest::Blocking, Instances::PerWorker);
 const SMALL_HTTP: Load = Load::Http(64, &SMALL);
 const CHUNK: usize = 64 * 1024;
 
@@ -190,6 +206,26 @@ pub(crate) static ROWS: &[Row] = &[
         load: Load::Connect,
         unit: Unit::Microseconds,
         target: Target::Difference(30.0),
+    },
+    Row {
+        name: "timers",
+        work: "a timer added, moved, cancelled, and one that fires, 1,000,000 pending",
+        against: "100 pending",
+        ours: TIMING,
+        theirs: TIMING,
+        load: Load::Timers,
+        unit: Unit::Nanoseconds,
+        target: Target::Factor(3.0),
+    },
+    Row {
+        name: "blocking",
+        work: "p99 of http-small while a query, a lookup and a job take long",
+        against: "a process that burns as much",
+        ours: BLOCKING,
+        theirs: BLOCKING,
+        load: Load::Blocking(64, &SMALL),
+        unit: Unit::Slowest,
+        target: Target::Factor(1.2),
     },
 ];
 

@@ -12,7 +12,7 @@ use crate::peers::Peer;
 use crate::roles::{LOAD_CONNECT, LOAD_ECHO, LOAD_IDLE};
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
-use crate::wrk;
+use crate::{blocking, timers, wrk};
 
 /// The connections of the idle rows before memory is read first, which fill what a server
 /// allocates once.
@@ -50,6 +50,13 @@ pub(crate) type Pair = [Sample; 2];
 
 /// Measures a row, and tells on standard error how it goes.
 pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Result<Vec<Pair>> {
+    match row.load {
+        Load::Timers => return timers::measure(row, place, arguments),
+        Load::Blocking(connections, file) => {
+            return blocking::measure(row, place, arguments, connections, file);
+        }
+        _ => {}
+    }
     let sides = row.sides(arguments.noise);
     let mut pairs = Vec::with_capacity(arguments.runs);
     for run in 1..=arguments.runs {
@@ -62,11 +69,16 @@ pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Re
             samples.push(sample);
         }
         let pair = [samples[0], samples[1]];
-        let [ours, theirs] = pair.map(|sample| row.unit.show(sample.value));
-        eprintln!("bench: {} {run}/{}: {ours}, beside {theirs}", row.name, arguments.runs);
+        tell(row, run, arguments, &pair);
         pairs.push(pair);
     }
     Ok(pairs)
+}
+
+/// Tells how a run went.
+pub(crate) fn tell(row: &Row, run: usize, arguments: &Arguments, pair: &Pair) {
+    let [ours, theirs] = pair.map(|sample| row.unit.show(sample.value));
+    eprintln!("bench: {} {run}/{}: {ours}, beside {theirs}", row.name, arguments.runs);
 }
 
 fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sample> {
@@ -74,6 +86,7 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
     let lasting = seconds.to_string();
     let (report, cpu) = match row.load {
         Load::Idle => return idle(place, peer),
+        Load::Blocking(..) | Load::Timers => unreachable!("`measure` has gone elsewhere"),
         Load::Connect => timed(place, peer, LOAD_CONNECT, &[port, lasting])?,
         Load::Echo(connections, size) => {
             let words = [port, connections.to_string(), size.to_string(), lasting];
@@ -125,10 +138,11 @@ fn idle(place: &Workplace, peer: &Peer) -> Result<Sample> {
 impl Unit {
     fn value(self, report: &Report) -> f64 {
         match self {
-            Self::Bytes => f64::NAN,
+            Self::Bytes | Self::Nanoseconds => f64::NAN,
             Self::Megabytes(size) => report.rate() * size as f64 / 1e6,
             Self::Microseconds => report.p50_us,
             Self::Operations => report.rate(),
+            Self::Slowest => report.p99_us,
         }
     }
 }

@@ -30,7 +30,8 @@ impl Unit {
         match self {
             Self::Bytes => format!("{} B", grouped(value)),
             Self::Megabytes(_) => format!("{} MB/s", grouped(value)),
-            Self::Microseconds => format!("{value:.1} µs"),
+            Self::Microseconds | Self::Slowest => format!("{value:.1} µs"),
+            Self::Nanoseconds => format!("{} ns", grouped(value)),
             Self::Operations => format!("{}/s", grouped(value)),
         }
     }
@@ -40,7 +41,7 @@ impl Target {
     /// What the two sides come to.
     pub(crate) fn result(self, ours: f64, theirs: f64) -> f64 {
         match self {
-            Self::Ratio(_) => ours / theirs,
+            Self::Factor(_) | Self::Ratio(_) => ours / theirs,
             Self::Value(_) => ours,
             Self::Difference(_) => ours - theirs,
         }
@@ -50,14 +51,14 @@ impl Target {
     pub(crate) fn reached(self, result: f64) -> bool {
         match self {
             Self::Ratio(least) => result >= least,
-            Self::Value(most) | Self::Difference(most) => result <= most,
+            Self::Factor(most) | Self::Value(most) | Self::Difference(most) => result <= most,
         }
     }
 
     /// A result in words.
     pub(crate) fn show(self, unit: Unit, result: f64) -> String {
         match self {
-            Self::Ratio(_) => format!("{result:.3} ×"),
+            Self::Factor(_) | Self::Ratio(_) => format!("{result:.3} ×"),
             Self::Value(_) => unit.show(result),
             Self::Difference(_) => {
                 let sign = if result > 0.0 { "+" } else { "" };
@@ -70,7 +71,9 @@ impl Target {
     pub(crate) fn words(self, unit: Unit) -> String {
         match self {
             Self::Ratio(least) => format!("≥ {}", self.show(unit, least)),
-            Self::Value(most) | Self::Difference(most) => format!("≤ {}", self.show(unit, most)),
+            Self::Factor(most) | Self::Value(most) | Self::Difference(most) => {
+                format!("≤ {}", self.show(unit, most))
+            }
         }
     }
 }

@@ -119,7 +119,7 @@ fn costs(pairs: &[Pair]) -> [String; 4] {
 }
 
 /// The middle one, or of an even number the mean of the middle two.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     match values.len() {
@@ -146,6 +146,7 @@ const HEAD: [&str; COLUMNS] = [
 ];
 
 const NOTES: &str = "\
-A ratio above 1 is in our favour: ours over theirs for the result, theirs over ours for the CPU.
+A ratio is ours over theirs for the result, theirs over ours for the CPU; one above 1 is in our
+favour, but for results whose target is a most (≤).
 CPU/op is the server's time by the kernel's count, user and system; where a server was not busy
 all the time, the load was the limit, and the CPU ratio tells more. Pairs are ours : theirs.";

@@ -44,7 +44,7 @@ impl Workplace {
         if kinds.contains(&Kind::Nginx) {
             place.nginx = programs::find_or_install("nginx", "nginx-light")?;
         }
-        if rows.iter().any(|row| matches!(row.load, Load::Http(..))) {
+        if rows.iter().any(|row| matches!(row.load, Load::Blocking(..) | Load::Http(..))) {
             place.wrk = programs::find_or_install("wrk", "wrk")?;
         }
         if kinds.iter().any(|kind| matches!(kind, Kind::Torsade(..))) {
@@ -79,7 +79,7 @@ impl Workplace {
             if let Kind::Torsade(guest, _) = kind
                 && !done.contains(&guest)
             {
-                eprintln!("bench: first start with guests/{}, which builds it", guest.name());
+                eprintln!("bench: first start with {}, which builds it", guest.name());
                 Peer::start(kind, self).context("the first start")?;
                 done.push(guest);
             }
