@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::conn::ConnId;
 use super::life::{Behind, Waiter};
+use super::seen::Seen;
 use super::work::Naming;
 use super::{Answer, Due, Reactor};
 use crate::arena::Id;
@@ -88,6 +89,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let dial =
             Dial { service, endpoint, by_name, until, way: Way::Naming, attempts: Vec::new() };
         self.dials.by_waiter.insert(waiter, dial);
+        self.see(|| Seen::Dials { life: waiter.0.to_u64(), id: waiter.1 });
         self.add_timer(until, Due::Dial(waiter.0, waiter.1));
         match goal {
             Goal::Host { name, .. } => {
@@ -236,6 +238,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         {
             *behind = Behind::Answer;
         }
+        let (life, conn) = (waiter.0.to_u64(), id.to_u64());
+        self.see(|| Seen::Dialled { life, id: waiter.1, conn });
         self.open_conn(id, socket, to, waiter.0, Origin::Dialled(waiter.1));
         self.build(id);
         let built = self.conns.get_mut(id).is_some_and(|conn| conn.protocol.is_some());
@@ -335,6 +339,11 @@ fn code(kind: ConnectFailureKind) -> &'static str {
 impl<S> Dials<S> {
     pub(super) fn contains(&self, waiter: &Waiter) -> bool {
         self.by_waiter.contains_key(waiter)
+    }
+
+    /// How many sockets may become one.
+    pub(super) fn attempts(&self) -> usize {
+        self.attempts.len()
     }
 
     /// How many connections to be there are.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::conn::address;
 use super::life::{Behind, Life, Waiter};
+use super::seen::Seen;
 use super::service::Accepted;
 use super::{Answer, Due, Reactor};
 use crate::arena::Id;
@@ -87,6 +88,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if let Some(life) = self.lives.get_mut(life_id) {
             life.listeners.push(listener);
         }
+        self.see(|| Seen::Listening { life: life_id.to_u64(), id, listener, address: at.clone() });
         Ok(Outcome::Listening { listener, address: address(&at) })
     }
 
@@ -129,6 +131,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     pub(super) fn close_listener(&mut self, id: Id<Listener<N::Listener>>) {
         if let Some(listener) = self.listeners.remove(id) {
+            self.see(|| Seen::StoppedListening { listener: id.to_u64() });
             self.net.close_listener(listener.socket);
         }
     }

@@ -36,6 +36,18 @@ pub enum Seen {
         conn: u64,
         data: Vec<u8>,
     },
+    /// A connection that a life asked for is made; its protocol is built next.
+    Dialled {
+        life: u64,
+        id: u64,
+        conn: u64,
+    },
+    /// What was asked for counts as one of the life's outgoing connections from now on, until it
+    /// comes to nothing, or the connection is lost.
+    Dials {
+        life: u64,
+        id: u64,
+    },
     /// With the code of the failure, where it was one.
     Fired {
         life: u64,
@@ -49,6 +61,13 @@ pub enum Seen {
     Held {
         conn: u64,
         id: u64,
+    },
+    /// For a life, until `StoppedListening` or the life's end.
+    Listening {
+        life: u64,
+        id: u64,
+        listener: u64,
+        address: Address,
     },
     Lost {
         conn: u64,
@@ -79,6 +98,9 @@ pub enum Seen {
         offset: u64,
         length: u64,
     },
+    StoppedListening {
+        listener: u64,
+    },
     /// The life ended by a fault; nothing of the event that failed happened.
     Trapped {
         life: u64,
@@ -95,6 +117,8 @@ pub enum Seen {
 /// How much of everything a reactor holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
+    /// Sockets that may become connections to be.
+    pub attempts: usize,
     /// Connections, with those that wait for the peer's end.
     pub connections: usize,
     /// Deferreds that have not been reported.
@@ -103,10 +127,14 @@ pub struct Counts {
     pub dials: usize,
     /// Connections that wait for a deferred.
     pub held: usize,
+    /// Jobs that run or wait.
+    pub jobs: usize,
     /// Instances.
     pub lives: usize,
     /// Open listeners.
     pub listeners: usize,
+    /// Connections that instances have dialled, or are dialling, as `limits.outgoing` counts them.
+    pub outgoing: usize,
     /// Things to go on with in the next turn.
     pub queued: usize,
     /// Pieces of work that the pool has.
@@ -120,15 +148,18 @@ pub struct Counts {
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Counts everything: O(n).
     pub fn counts(&self) -> Counts {
-        let lives = self.lives.ids().filter_map(|id| self.lives.get(id));
+        let lives = || self.lives.ids().filter_map(|id| self.lives.get(id));
         let conns = self.conns.ids().filter_map(|id| self.conns.get(id));
         Counts {
+            attempts: self.dials.attempts(),
             connections: self.conns.len(),
-            deferreds: lives.map(|life| life.deferreds.len()).sum(),
+            deferreds: lives().map(|life| life.deferreds.len()).sum(),
             dials: self.dials.len(),
             held: conns.filter(|conn| conn.held.is_some()).count(),
+            jobs: self.services.iter().map(|service| service.jobs).sum(),
             lives: self.lives.len(),
             listeners: self.listeners.len(),
+            outgoing: lives().map(|life| life.outgoing).sum(),
             queued: self.again.len()
                 + self.accept_again.len()
                 + self.fired.len()
