@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result, bail, ensure};
+use torsade::net::Address;
 use torsade::net::sim::SimNet;
-use torsade::reactor::Seen;
+use torsade::reactor::{Counts, Seen};
 
+use super::outgoing::Outgoing;
 use super::peer::Peer;
 use super::site::{Kind, file};
 
@@ -15,6 +17,8 @@ pub(crate) struct Checker {
     conns: HashMap<u64, Conn>,
     deferreds: HashMap<u64, Deferred>,
     trapped: HashSet<u64>,
+    ended: HashSet<u64>,
+    outgoing: Outgoing,
 }
 
 /// A connection for which a plugin was asked.
@@ -66,6 +70,25 @@ impl Checker {
                 conn.lost = Some(code);
                 Ok(())
             }
+            Seen::LifeEnded { life } => {
+                ensure!(self.ended.insert(*life), "a life ends twice");
+                self.outgoing.life_ended(*life);
+                Ok(())
+            }
+            Seen::Dialled { life, id, conn } => {
+                let state = self.deferreds.get(id).map(|deferred| deferred.state);
+                ensure!(state == Some(State::Pending), "{id} is {state:?}, and a connection");
+                self.outgoing.dialled(*life, *id, *conn)
+            }
+            Seen::Dials { life, id } => self.outgoing.dials(*life, *id),
+            Seen::Listening { life, listener, address, .. } => {
+                self.outgoing.listening(*life, *listener, address);
+                Ok(())
+            }
+            Seen::StoppedListening { listener } => {
+                self.outgoing.stopped_listening(*listener);
+                Ok(())
+            }
             Seen::Trapped { life } => {
                 ensure!(self.trapped.insert(*life), "a life ends twice");
                 Ok(())
@@ -73,7 +96,11 @@ impl Checker {
             Seen::Asked { .. }
             | Seen::Cancelled { .. }
             | Seen::Fired { .. }
-            | Seen::Forgotten { .. } => self.deferred(seen),
+            | Seen::Forgotten { .. } => {
+                self.deferred(seen)?;
+                let is_built = |conn| self.conns.get(&conn).is_some_and(|conn| !conn.refused);
+                self.outgoing.answered(seen, is_built)
+            }
             effect => self.effect(effect, peers),
         }
     }
@@ -88,6 +115,31 @@ impl Checker {
         self.trapped.len() as u64
     }
 
+    /// Where plugins listen.
+    pub(crate) fn listening(&self) -> Vec<Address> {
+        self.outgoing.listening_at()
+    }
+
+    /// Holds the limits of what lives have, once a turn is over: no life has dialled more than
+    /// `most` connections, and what nobody wants is closed.
+    pub(crate) fn within_limits(&self, counts: &Counts, most: usize) -> Result<()> {
+        let open = |conn| {
+            let conn = self.conns.get(&conn);
+            conn.is_some_and(|conn| self.is_alive(conn) && !conn.aborted)
+        };
+        self.outgoing.within(counts, most, open)
+    }
+
+    /// What was asked for was reported or forgotten, or its life is over.
+    pub(crate) fn all_are_answered(&self) -> Result<()> {
+        for (id, deferred) in &self.deferreds {
+            let done = matches!(deferred.state, State::Fired | State::Forgotten);
+            let over = self.ended.contains(&deferred.life);
+            ensure!(done || over, "deferred {id} is {:?}, and was never reported", deferred.state);
+        }
+        Ok(())
+    }
+
     /// Whether a plugin can still hear of the connection.
     pub(crate) fn is_alive(&self, conn: &Conn) -> bool {
         conn.lost.is_none() && !conn.refused && !self.trapped.contains(&conn.life)
@@ -99,7 +151,7 @@ impl Checker {
         let Some(conn) = self.conn_of(peer) else {
             ensure!(peer.got.is_empty(), "it got {} bytes of nobody", peer.got.len());
             ensure!(
-                peer.has_reset || peer.is_rude || abandoned,
+                peer.has_reset || peer.is_rude || abandoned || peer.is_dialled,
                 "it was neither served nor refused"
             );
             return peer.may_be_refused();
@@ -109,7 +161,8 @@ impl Checker {
             Some("done") => ensure!(conn.closing, "it is done, and nobody closed it"),
             Some("aborted") => {
                 ensure!(conn.aborted, "it is aborted, and nobody aborted it");
-                ensure!(peer.kind == Kind::Unruly, "a good plugin's connection was aborted");
+                let is_good = matches!(peer.kind, Kind::Echo | Kind::Http);
+                ensure!(!is_good, "a good plugin's connection was aborted");
                 ensure!(peer.is_rude || peer.has_reset, "the peer saw no reset");
                 return Ok(());
             }
@@ -130,10 +183,12 @@ impl Checker {
 
     fn built(&mut self, seen: &Seen, peers: &mut [Peer]) -> Result<()> {
         let Seen::Built { conn, life, peer: address } = seen else { return Ok(()) };
-        let found = peers.iter().position(|peer| SimNet::far_address(peer.far) == *address);
+        let found = peers.iter().position(|peer| peer.address == *address);
         let peer = found.context("a connection is built for an unknown peer")?;
         ensure!(peers[peer].conn.replace(*conn).is_none(), "a connection is built twice");
-        ensure!(!self.trapped.contains(life), "a connection is built in a dead life");
+        ensure!(!self.ended.contains(life), "a connection is built in a dead life");
+        let is_dialled = self.outgoing.is_dialled(*conn);
+        ensure!(peers[peer].is_dialled == is_dialled, "who has dialled whom?");
         let built = Conn { peer, life: *life, ..Conn::default() };
         ensure!(self.conns.insert(*conn, built).is_none(), "the number of a connection is reused");
         Ok(())
@@ -216,7 +271,8 @@ impl Checker {
                 conn.promised.extend(&file(*size as usize)[range]);
             }
             Seen::Wrote { data, .. } if sends => {
-                let told = peers[conn.peer].kind == Kind::Unruly && data.contains(&b'!');
+                let tells = matches!(peers[conn.peer].kind, Kind::Asker | Kind::Unruly);
+                let told = tells && data.contains(&b'!');
                 ensure!(!told, "the plugin saw what must not come to pass");
                 conn.promised.extend(data);
             }
@@ -233,7 +289,7 @@ impl Checker {
         else {
             return Ok(());
         };
-        ensure!(!self.trapped.contains(life), "a deferred of a dead life");
+        ensure!(!self.ended.contains(life), "a deferred of a dead life");
         if matches!(seen, Seen::Asked { .. }) {
             let deferred = Deferred { life: *life, state: State::Pending };
             ensure!(self.deferreds.insert(*id, deferred).is_none(), "deferred {id} is reused");

@@ -4,11 +4,13 @@
 //! `TORSADE_SEED=17 cargo test -p torsade-tests --test it simulation` replays one seed, and tells
 //! what happens in it. `TORSADE_SEEDS=5000` asks for more than usual.
 
+mod asking;
 mod broken;
 mod checker;
 mod choices;
 mod faults;
 mod http;
+mod outgoing;
 mod peer;
 mod script;
 mod site;
@@ -127,7 +129,7 @@ const SEEDS_A_TRIAL: usize = 20;
 const BREACHES: u64 = 40;
 
 /// What is to be seen in that many seeds.
-const EVERYTHING: [&str; 24] = [
+const EVERYTHING: [&str; 38] = [
     "Aborted",
     "Asked",
     "Built",
@@ -138,11 +140,24 @@ const EVERYTHING: [&str; 24] = [
     "ConnectionLost stopped",
     "ConnectionLost timed-out",
     "DataReceived",
+    "Dialled",
+    "Dials",
     "Fired",
     "Fired cancelled",
+    "Fired conflict",
+    "Fired denied",
+    "Fired in-use",
+    "Fired invalid",
+    "Fired io",
+    "Fired limit",
     "Fired not-found",
+    "Fired refused",
+    "Fired timed-out",
+    "Fired trapped",
+    "Fired unreachable",
     "Forgotten",
     "Held",
+    "Listening",
     "Lost",
     "LostWrite",
     "Paused",
@@ -150,6 +165,7 @@ const EVERYTHING: [&str; 24] = [
     "Refused",
     "Released",
     "SentFile",
+    "StoppedListening",
     "Trapped",
     "WriteDrained",
 ];

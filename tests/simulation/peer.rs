@@ -1,7 +1,8 @@
 //! The far ends: what each sent, and what it got.
 
 use anyhow::{Context, Result, ensure};
-use torsade::net::sim::Far;
+use torsade::net::Address;
+use torsade::net::sim::{Far, SimNet};
 
 use super::http::{self, Request};
 use super::site::Kind;
@@ -10,6 +11,10 @@ use super::site::Kind;
 pub(crate) struct Peer {
     pub(crate) far: Far,
     pub(crate) kind: Kind,
+    /// By which the host knows it.
+    pub(crate) address: Address,
+    /// The host connected to it.
+    pub(crate) is_dialled: bool,
     /// The reactor's number for its connection, once that was built.
     pub(crate) conn: Option<u64>,
     /// All that it sent, as far as it could.
@@ -38,6 +43,8 @@ impl Peer {
         Self {
             far,
             kind,
+            address: SimNet::far_address(far),
+            is_dialled: false,
             conn: None,
             sent: Vec::new(),
             requests: Vec::new(),
@@ -50,6 +57,12 @@ impl Peer {
             may_fail: false,
             may_be_cut_short: false,
         }
+    }
+
+    /// One that the host connects to. The attempt may be given up before it is a connection.
+    pub(crate) fn dialled(far: Far, address: Address, is_rude: bool) -> Self {
+        let peer = Self::new(far, Kind::Asker);
+        Self { address, is_dialled: true, is_rude, may_refuse: true, ..peer }
     }
 
     /// Whether it may do more.
@@ -80,7 +93,7 @@ impl Peer {
                     "{count} of {wanted} requests were answered"
                 );
             }
-            Kind::Unruly => {}
+            Kind::Asker | Kind::Unruly => {}
         }
         Ok(())
     }

@@ -58,6 +58,7 @@ fn settings(choices: &mut Choices) -> Settings {
         warm_up: choices.of(&[0, 0, 5]),
         refuses: choices.of(&[0, 0, 4]),
         stumbles: choices.of(&[0, 0, 4]),
+        most: choices.of(&[1, 2, 100]),
     }
 }
 
@@ -92,8 +93,13 @@ impl<N: Simulated> Script<N> {
         let peers = self.world.peers.len();
         let what = self.choices.below(100);
         if peers == 0 || what < 18 && peers < MOST_PEERS {
-            let service = self.choices.below(SERVICES.len());
-            self.world.connect(service);
+            let (service, listener) =
+                (self.choices.below(SERVICES.len() + 3), self.choices.below(MOST_PEERS));
+            if service < SERVICES.len() {
+                self.world.connect(service);
+            } else {
+                self.world.arrive(listener);
+            }
             return Ok(());
         }
         let peer = self.choices.below(peers);
@@ -126,4 +132,4 @@ pub(crate) const TAME: &[u8] = b"bcdehhiLnNooOOppwwWzuvxyy";
 const VIOLENT: &[u8] = b"aklmsfXtxxyyhhpphhww";
 
 /// Peers in one simulation.
-const MOST_PEERS: usize = 14;
+const MOST_PEERS: usize = 20;

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use torsade::capability::files::Root;
-use torsade::capability::resolver;
+use torsade::capability::sql::{Database, Source, SqlLimits};
 use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::reactor::ServiceSettings;
 use torsade_tests::guests;
 
+use super::asking;
 use super::choices::Choices;
 
 /// A plugin that the simulation serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
+    Asker,
     Echo,
     Http,
     Unruly,
@@ -25,13 +27,15 @@ pub(crate) enum Kind {
 
 /// The simulated services: what each runs, and whether each connection has its own instance.
 /// Listeners have their order too.
-pub(crate) const SERVICES: [(Kind, bool); 6] = [
+pub(crate) const SERVICES: [(Kind, bool); 8] = [
     (Kind::Echo, false),
     (Kind::Echo, true),
     (Kind::Http, false),
     (Kind::Http, true),
     (Kind::Unruly, false),
     (Kind::Unruly, true),
+    (Kind::Asker, false),
+    (Kind::Asker, true),
 ];
 
 /// What differs between simulations, beside the network.
@@ -47,12 +51,20 @@ pub(crate) struct Settings {
     pub(crate) refuses: u64,
     /// One in so many instances of the unruly plugin traps at its start; 0 for none.
     pub(crate) stumbles: u64,
+    /// Connections that an instance may dial, listeners that it may have, and jobs of a service.
+    pub(crate) most: usize,
 }
 
 impl Settings {
     /// Everything is served.
-    pub(crate) const CALM: Self =
-        Self { connections: 100, cached_files: 100, warm_up: 0, refuses: 0, stumbles: 0 };
+    pub(crate) const CALM: Self = Self {
+        connections: 100,
+        cached_files: 100,
+        warm_up: 0,
+        refuses: 0,
+        stumbles: 0,
+        most: 100,
+    };
 }
 
 /// A file of the folder, small enough to be sent from memory.
@@ -82,6 +94,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
     let Settings { warm_up, refuses, stumbles, .. } = settings;
     let plugins = plugins();
     let (plugin, config) = match kind {
+        Kind::Asker => (&plugins.asker, "{}".to_owned()),
         Kind::Echo => (&plugins.echo, "{}".to_owned()),
         Kind::Http => (&plugins.http, r#"{"listing":true}"#.to_owned()),
         Kind::Unruly => {
@@ -105,19 +118,26 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         linger: Duration::from_secs(20),
         files: Some(plugins.root.clone()),
         cached_files: settings.cached_files,
-        look_up: resolver::system(),
+        look_up: Arc::new(asking::look_up),
         cached_names: 100,
-        connect: Arc::default(),
-        outgoing: 100,
-        listen: Arc::default(),
-        listeners: 16,
+        connect: asking::granted(),
+        outgoing: settings.most,
+        listen: asking::ranges(),
+        listeners: settings.most,
         job_limits: Arc::new(limits()),
-        jobs: 4,
-        database: None,
+        jobs: settings.most,
+        database: (kind == Kind::Asker).then(database),
     }
 }
 
+/// A database that is empty.
+fn database() -> Database {
+    let limits = SqlLimits { rows: 50, ..SqlLimits::default() };
+    Database::open(&Source::Memory, &limits).expect("memory is there")
+}
+
 struct Plugins {
+    asker: Plugin,
     echo: Plugin,
     http: Plugin,
     unruly: Plugin,
@@ -141,10 +161,10 @@ fn load() -> Result<Plugins> {
     let plugin = |guest: &str| {
         let file = guests::component(guest)?;
         let bytes = fs::read(&file)?;
-        Plugin::load(&engines, &bytes, &["files"], &limits(), true)
-            .context(file.display().to_string())
+        Plugin::load(&engines, &bytes, &GRANTS, &limits(), true).context(file.display().to_string())
     };
     Ok(Plugins {
+        asker: plugin("tests/guests/asker")?,
         echo: plugin("guests/echo")?,
         http: plugin("guests/http")?,
         unruly: plugin("tests/guests/unruly")?,
@@ -185,5 +205,8 @@ fn limits() -> Limits {
         effects: 1000,
     }
 }
+
+/// All that a plugin can be granted.
+const GRANTS: [&str; 7] = ["connect", "files", "jobs", "key-value", "listen", "resolver", "sql"];
 
 const KIB: usize = 1024;

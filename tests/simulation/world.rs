@@ -11,10 +11,12 @@ use torsade::plugin::LogLevel;
 use torsade::pool::{FaultyPool, SimPool};
 use torsade::reactor::{Answer, Counts, Reactor, Seen};
 
+use super::asking::Asking;
 use super::checker::Checker;
 use super::choices::Choices;
 use super::http;
 use super::peer::Peer;
+use super::script::TAME;
 use super::site::{self, Kind, SERVICES, Settings};
 use super::story::{brief, kind};
 
@@ -49,6 +51,9 @@ pub(crate) struct World<N: Simulated> {
     pub(crate) reactor: Reactor<N, FaultyPool<SimPool<Answer>>>,
     pub(crate) peers: Vec<Peer>,
     checker: Checker,
+    asking: Asking,
+    /// Connections that an instance may dial.
+    most: usize,
     /// The network's number for the listener of each service.
     listeners: Vec<usize>,
     trace: u64,
@@ -91,6 +96,8 @@ impl<N: Simulated> World<N> {
             reactor,
             peers: Vec::new(),
             checker: Checker::default(),
+            asking: Asking::default(),
+            most: settings.most,
             listeners,
             trace: 0xcbf2_9ce4_8422_2325,
             happened: BTreeSet::new(),
@@ -113,6 +120,16 @@ impl<N: Simulated> World<N> {
         self.peers.len() - 1
     }
 
+    /// A new peer of a listener that a plugin made, if there is one.
+    pub(crate) fn arrive(&mut self, listener: usize) {
+        let open = self.checker.listening();
+        if !open.is_empty() {
+            let far = self.reactor.net().sim().connect_to(&open[listener % open.len()]);
+            // The plugin may stop listening at any time.
+            self.peers.push(Peer { may_refuse: true, ..Peer::new(far, Kind::Asker) });
+        }
+    }
+
     /// A peer sends `data`, if it still can.
     pub(crate) fn send(&mut self, peer: usize, data: &[u8]) {
         let peer = &mut self.peers[peer];
@@ -125,6 +142,11 @@ impl<N: Simulated> World<N> {
     /// A peer sends something that its service understands.
     pub(crate) fn say(&mut self, peer: usize, choices: &mut Choices, commands: &[u8]) {
         match self.peers[peer].kind {
+            Kind::Asker => {
+                let sim = self.reactor.net().sim();
+                let lines = self.asking.lines(sim, choices, commands != TAME);
+                self.send(peer, &lines);
+            }
             Kind::Echo => {
                 let length = 1 + choices.size(40_000);
                 let data = choices.bytes(length, b"echo the bytes\n");
@@ -221,7 +243,7 @@ impl<N: Simulated> World<N> {
     fn answered(&self, number: usize) -> Result<()> {
         let peer = &self.peers[number];
         let Some(conn) = self.checker.conn_of(peer) else {
-            let excused = peer.is_rude || peer.has_reset || self.may_wait;
+            let excused = peer.is_rude || peer.has_reset || self.may_wait || peer.is_dialled;
             ensure!(excused, "it was neither accepted nor refused");
             return Ok(());
         };
@@ -279,8 +301,15 @@ impl<N: Simulated> World<N> {
         self.settle()?;
         for (number, peer) in self.peers.iter().enumerate() {
             let taken = peer.conn.is_some() || peer.has_reset || peer.is_rude || self.abandoned;
-            ensure!(taken, "peer {number}, a client of {:?}, was not accepted", peer.kind);
+            ensure!(
+                taken || peer.is_dialled,
+                "peer {number}, a client of {:?}, was not accepted",
+                peer.kind
+            );
         }
+        let listeners = self.reactor.counts().listeners;
+        let own = if self.stopped { 0 } else { SERVICES.len() };
+        ensure!(listeners == own, "{listeners} listeners are open, and {own} serve");
         self.stop()?;
         self.settle()?;
         self.at_rest()?;
@@ -307,8 +336,8 @@ impl<N: Simulated> World<N> {
     fn settle(&mut self) -> Result<()> {
         for _ in 0..TURNS {
             self.turn(None)?;
-            let Counts { connections, queued, tickets, timers, .. } = self.reactor.counts();
-            let busy = connections + queued + tickets + timers > 0;
+            let Counts { connections, dials, queued, tickets, timers, .. } = self.reactor.counts();
+            let busy = connections + dials + queued + tickets + timers > 0;
             if !busy && self.reactor.net().sim().idle() {
                 return Ok(());
             }
@@ -323,17 +352,23 @@ impl<N: Simulated> World<N> {
         ensure!(counts.lives <= shared, "{} instances are left", counts.lives);
         let left = Counts { lives: counts.lives, traps: counts.traps, ..Counts::default() };
         ensure!(counts == left, "something is left: {counts:?}");
+        self.checker.all_are_answered()?;
         let trapped = self.checker.trapped();
         ensure!(counts.traps == trapped, "{trapped} lives trapped, and {} count", counts.traps);
         let sim = self.reactor.net().sim();
         let (streams, listeners) = (sim.open_streams(), sim.open_listeners());
         ensure!((streams, listeners) == (0, 0), "{streams} and {listeners} sockets are left open");
+        ensure!(sim.connecting() == 0, "{} sockets still connect", sim.connecting());
         ensure!(self.reactor.pool().pool().pending() == 0, "the pool has results that nobody took");
         Ok(())
     }
 
     /// Looks at what happened and at what arrived.
     fn look(&mut self) -> Result<()> {
+        while let Some((far, address)) = self.reactor.net().sim().dialled() {
+            let is_rude = self.asking.resets(&address);
+            self.peers.push(Peer::dialled(far, address, is_rude));
+        }
         for seen in self.reactor.take_seen() {
             if self.tells {
                 self.tell(&seen);
@@ -343,6 +378,8 @@ impl<N: Simulated> World<N> {
             let checked = self.checker.see(&seen, &mut self.peers);
             checked.with_context(|| format!("at {}", brief(&seen)))?;
         }
+        let counts = self.reactor.counts();
+        self.checker.within_limits(&counts, self.most)?;
         let sim = self.reactor.net().sim();
         for (number, peer) in self.peers.iter_mut().enumerate() {
             let arrived = sim.received(peer.far);

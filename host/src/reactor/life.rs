@@ -113,6 +113,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Ends a life, and all that only it wanted but its connections, which it had.
     fn end_life(&mut self, id: Id<Life>) -> Option<Life> {
         let mut life = self.lives.remove(id)?;
+        self.see(|| Seen::LifeEnded { life: id.to_u64() });
         for (deferred, behind) in mem::take(&mut life.deferreds).into_all_behind() {
             if matches!(behind, Behind::Dial) {
                 self.end_dial((id, deferred));

@@ -62,6 +62,10 @@ pub enum Seen {
         conn: u64,
         id: u64,
     },
+    /// Nothing that the life waited for is reported from now on.
+    LifeEnded {
+        life: u64,
+    },
     /// For a life, until `StoppedListening` or the life's end.
     Listening {
         life: u64,
