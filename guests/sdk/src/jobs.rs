@@ -42,11 +42,16 @@ pub trait Jobs: 'static {
     fn run(config: &str, name: &str, input: Vec<u8>) -> Result<Vec<u8>, Failure>;
 }
 
+/// The type of [`Jobs::run`].
+#[doc(hidden)]
+pub type Run = fn(&str, &str, Vec<u8>) -> Result<Vec<u8>, Failure>;
+
 /// Has [`Jobs::run`] run in a fresh instance, which shares nothing with this one, on another
 /// thread. Cancelling or dropping the deferred ends the job.
 ///
 /// The deferred fails with what the job failed with, with [`TRAPPED`](crate::code::TRAPPED),
-/// [`LIMIT`](crate::code::LIMIT) or [`IO`](crate::code::IO).
+/// [`LIMIT`](crate::code::LIMIT), [`IO`](crate::code::IO), or, where the plugin has no jobs,
+/// [`UNSUPPORTED`](crate::code::UNSUPPORTED).
 ///
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.

@@ -133,6 +133,8 @@ macro_rules! export_jobs {
     ($jobs:ty) => {
         const _: () = {
             type Component = $crate::jobs::Component<$jobs>;
+            // Elsewhere, too, it is a type that has jobs.
+            const _: $crate::jobs::Run = <$jobs as $crate::jobs::Jobs>::run;
             #[cfg(target_family = "wasm")]
             $crate::job_bindings::export_job_component!(
                 Component with_types_in $crate::job_bindings
