@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::exports::torsade::plugin::job;
+use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
 use super::engine::{Compiler, Metering};
 use super::instance::{arm, fault, past_deadline};
@@ -57,7 +58,7 @@ impl Job {
             return (Err(Failure::cancelled()), Vec::new());
         }
         let Self { code, limits, outbox, config, name, input } = self;
-        let deadline = limits.deadline;
+        let (deadline, most) = (limits.deadline, limits.outbox);
         let mut store = Store::new(&code.compiler.engine, Guest::new(limits));
         store.limiter(|guest| &mut guest.usage);
         store.data_mut().is_job = true;
@@ -65,9 +66,14 @@ impl Job {
         let result = code.call(&mut store, deadline, stopped, (&config, &name, &input));
         let log = store.data_mut().outbox.take().map(|outbox| outbox.log).unwrap_or_default();
         let result = match result {
+            Ok(Ok(output)) if output.len() > most => Err(too_large(&name, output.len(), most)),
             Ok(Ok(output)) => Ok(output),
             Ok(Err(failure)) => {
-                Err(Failure { code: failure.code.into(), message: failure.message })
+                let types::Failure { code, message } = failure;
+                match code.len().saturating_add(message.len()) {
+                    length if length > most => Err(too_large(&name, length, most)),
+                    _ => Err(Failure { code: code.into(), message }),
+                }
             }
             Err(error) => {
                 let code = if store.data().usage.reached.is_some() { "limit" } else { "trapped" };
@@ -85,7 +91,7 @@ impl JobCode {
         deadline: Duration,
         stopped: Stopped,
         (config, name, input): (&str, &str, &[u8]),
-    ) -> wasmtime::Result<Result<Vec<u8>, super::bindings::torsade::plugin::types::Failure>> {
+    ) -> wasmtime::Result<Result<Vec<u8>, types::Failure>> {
         let metering = self.compiler.metering;
         if let Metering::Time(cpu_time) = metering {
             store.epoch_deadline_callback(move |guest| match stopped.is_stopped() {
@@ -93,9 +99,17 @@ impl JobCode {
                 false => past_deadline(guest, cpu_time),
             });
         }
-        store.set_hostcall_fuel(store.data().limits.outbox);
+        // What it returns is checked once it is there: a failure is better than a trap.
+        store.set_hostcall_fuel(store.data().limits.memory);
         arm(store, metering, deadline);
         let instance = self.pre.instantiate(&mut *store)?;
         self.export.load(&mut *store, &instance)?.call_run(store, config, name, input)
     }
+}
+
+/// What a job leaves counts as what its plugin writes, which takes it.
+fn too_large(name: &str, length: usize, most: usize) -> Failure {
+    let message =
+        format!("limits.outbox: job {name:?} returned {length} bytes, not {most} or less");
+    Failure::new("limit", message)
 }
