@@ -110,7 +110,9 @@ impl Server {
             grace = Duration::ZERO;
         }
         let results = ended.join().map_err(|_| anyhow!("the workers' ends were not seen"))?;
-        drop((self.ticker, self.pool));
+        // In this order: jobs end at a tick.
+        drop(self.pool);
+        drop(self.ticker);
         for result in results {
             result
                 .map_err(|_| anyhow!("a worker panicked"))?
