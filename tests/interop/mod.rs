@@ -1,5 +1,6 @@
 //! The command with real sockets, and with programs that others wrote.
 
+mod asking;
 mod bad_configuration;
 mod bad_plugin;
 mod cache;
@@ -21,6 +22,7 @@ use torsade_tests::{guests, programs};
 /// All of them.
 pub(crate) fn trials() -> Vec<Trial> {
     let parts = [
+        asking::trials(),
         bad_configuration::trials(),
         bad_plugin::trials(),
         cache::trials(),
@@ -65,8 +67,8 @@ fn trial_with<T>(
     })
 }
 
-/// A folder with this configuration, in which `@echo` and its like stand for the
-/// repository's components. It is gone when the value is dropped.
+/// A folder with this configuration, in which [`GUESTS`] stand for the repository's components. It
+/// is gone when the value is dropped.
 fn folder(configuration: &str) -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
     configure(folder.path(), configuration)?;
@@ -76,12 +78,7 @@ fn folder(configuration: &str) -> Result<TempDir> {
 /// The same for a folder that is there.
 fn configure(folder: &Path, configuration: &str) -> Result<()> {
     let mut text = configuration.to_owned();
-    for (sign, guest) in [
-        ("@deferreds", "tests/guests/deferreds"),
-        ("@echo", "guests/echo"),
-        ("@http", "guests/http"),
-        ("@unruly", "tests/guests/unruly"),
-    ] {
+    for (sign, guest) in GUESTS {
         if text.contains(sign) {
             let component = guests::component(guest)?;
             text = text.replace(sign, &component.display().to_string());
@@ -90,3 +87,20 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
     std::fs::write(folder.join("torsade.toml"), text)?;
     Ok(())
 }
+
+/// What a configuration may name, and where it is.
+const GUESTS: [(&str, &str); 13] = [
+    ("@deferreds", "tests/guests/deferreds"),
+    ("@echo", "guests/echo"),
+    ("@guestbook", "guests/guestbook"),
+    ("@http", "guests/http"),
+    ("@inquirer", "tests/guests/inquirer"),
+    ("@jobless", "tests/guests/jobless"),
+    ("@portforward", "guests/portforward"),
+    ("@redial", "tests/guests/redial"),
+    ("@resolve", "guests/resolve"),
+    ("@store", "tests/guests/store"),
+    ("@timing", "tests/guests/timing"),
+    ("@unruly", "tests/guests/unruly"),
+    ("@blocking", "tests/guests/blocking"),
+];
