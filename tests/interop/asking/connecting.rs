@@ -22,6 +22,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("asking::connecting::nobody_answers", nobody_answers),
         trial("asking::connecting::it_comes_from_where_it_says", it_comes_from_where_it_says),
         trial("asking::connecting::a_unix_socket_is_reached", a_unix_socket_is_reached),
+        trial("asking::connecting::a_name_is_granted_as_a_name", a_name_is_granted_as_a_name),
         trial("asking::connecting::so_many_and_no_more", so_many_and_no_more),
         trial("asking::connecting::who_gives_up_gets_none", who_gives_up_gets_none),
         trial("asking::connecting::a_plugin_may_refuse_it", a_plugin_may_refuse_it),
@@ -102,14 +103,14 @@ fn nobody_listens() -> Result<()> {
 }
 
 /// A socket that listens and takes no connection: its backlog is full.
-struct Busy {
-    address: SocketAddr,
+pub(super) struct Busy {
+    pub(super) address: SocketAddr,
     /// It, and what fills its backlog.
     _open: (OwnedFd, Vec<TcpStream>),
 }
 
 impl Busy {
-    fn new(ip: Ipv4Addr) -> Result<Self> {
+    pub(super) fn new(ip: Ipv4Addr) -> Result<Self> {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
         bind(&socket, &SocketAddr::from((ip, 0)))?;
         listen(&socket, 0)?;
@@ -162,6 +163,31 @@ fn a_unix_socket_is_reached() -> Result<()> {
     std::io::Read::read_exact(&mut peer, &mut greeting)?;
     ensure!(greeting == *b"dialled a\n", "{:?}", greeting.escape_ascii());
     crate::interop::streams::echoes(&mut peer, b"it echoes")?;
+    ends_well(host)
+}
+
+fn a_name_is_granted_as_a_name() -> Result<()> {
+    // The name may have an address at which nobody listens, too.
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let other = if port == 1 { 2 } else { 1 };
+    let (_folder, host) = inquirer(&format!(
+        "grants = {{ connect = [\"tcp:localhost:{port}\", \"tcp:192.0.2.0/24:{other}\"], \
+         jobs = true, listen = [\"tcp:1\"] }}\n"
+    ))?;
+    let mut lines = Lines::asking(&host)?;
+    for name in ["localhost", "LocalHost"] {
+        lines.ask(&format!("a connect tcp:{name}:{port}"), "a ok")?;
+        dialled(&listener, "a")?.0.ask("it echoes", "it echoes")?;
+    }
+    for denied in [
+        format!("127.0.0.1:{port}"),
+        format!("localhost.example:{port}"),
+        // The port is granted, but not at the addresses that this name has.
+        format!("localhost:{other}"),
+    ] {
+        lines.ask_with(&format!("a connect tcp:{denied}"), "a denied", "grants.connect")?;
+    }
     ends_well(host)
 }
 

@@ -19,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("asking::jobs::a_job_has_a_memory_of_its_own_size", a_job_has_a_memory),
         trial("asking::jobs::an_output_beyond_the_outbox_is_a_value", an_output_too_large),
         trial("asking::jobs::who_gives_a_job_up_ends_it", who_gives_a_job_up_ends_it),
+        trial("asking::jobs::what_was_given_up_is_not_begun", what_was_given_up_is_not_begun),
         trial("asking::jobs::a_lost_connection_ends_its_jobs", a_lost_connection_ends_its_jobs),
         trial("asking::jobs::a_host_that_stops_ends_them", a_host_that_stops_ends_them),
         trial("asking::jobs::only_so_many_run_at_once", only_so_many_run_at_once),
@@ -112,6 +113,25 @@ fn who_gives_a_job_up_ends_it() -> Result<()> {
         lines.ask_until("c run double x", "c limit", "c ok xx").context("dropped")?;
         lines.ask("d echo on", "d ok on").with_context(|| format!("round {round}"))?;
     }
+    ends_well(host)
+}
+
+fn what_was_given_up_is_not_begun() -> Result<()> {
+    let limits = "limits = { jobs = 300, job-deadline = \"60min\" }\n";
+    let (_folder, host) = inquirer(&format!("{GRANTS}{limits}"))?;
+    let mut lines = Lines::asking(&host)?;
+    // More than the machine has cores: the last ones wait.
+    for tag in 0..256 {
+        lines.send(&format!("{tag} run spin"))?;
+    }
+    lines.send("a run facts\na drop\nb run facts")?;
+    lines.ask_with("b cancel", "b cancelled", "")?;
+    for tag in 0..256 {
+        lines.ask_with(&format!("{tag} cancel"), &format!("{tag} cancelled"), "")?;
+    }
+    // It comes after them.
+    lines.ask("c run double x", "c ok xx")?;
+    ensure!(!host.log().contains("a line of the job's"), "{}", host.log());
     ends_well(host)
 }
 

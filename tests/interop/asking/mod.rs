@@ -2,6 +2,7 @@
 //! the plugin gets, and with nothing lost.
 
 mod connecting;
+mod ending;
 mod jobs;
 mod listening;
 mod timers;
@@ -19,7 +20,13 @@ use torsade_tests::host::{Host, PATIENCE, POLL};
 use super::{folder, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
-    let parts = [connecting::trials(), jobs::trials(), listening::trials(), timers::trials()];
+    let parts = [
+        connecting::trials(),
+        ending::trials(),
+        jobs::trials(),
+        listening::trials(),
+        timers::trials(),
+    ];
     parts.into_iter().flatten().collect()
 }
 

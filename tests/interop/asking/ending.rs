@@ -1,0 +1,68 @@
+//! The end of an instance that has asked for all there is: nothing of it is left, and nothing of it
+//! reaches the next.
+
+use std::net::TcpListener;
+
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+
+use super::connecting::Busy;
+use super::listening::{own_address, refuses};
+use super::{Lines, inquirer, trial, until};
+
+pub(super) fn trials() -> Vec<Trial> {
+    let ends = [("a_trap", "z trap"), ("its_last_connection", "")];
+    let kinds = ["per-connection", "per-worker"].into_iter();
+    let mut trials = Vec::new();
+    for instances in kinds {
+        for (what, last) in ends {
+            let name = format!("asking::ending::{what}_leaves_nothing::{instances}");
+            trials.push(trial(&name, move || an_end_leaves_nothing(instances, last)));
+        }
+    }
+    trials
+}
+
+fn an_end_leaves_nothing(instances: &str, last: &str) -> Result<()> {
+    let ip = own_address();
+    let (busy, listener) = (Busy::new(ip)?, TcpListener::bind((ip, 0))?);
+    let port = listener.local_addr()?.port();
+    let (_folder, mut host) = inquirer(&format!(
+        "instances = \"{instances}\"\ngrants = {{ connect = [\"tcp:{ip}:*\"], jobs = true, \
+         listen = [\"tcp:40000:interface={ip}\"] }}\n\
+         limits = {{ deferreds = 4, jobs = 1, job-deadline = \"60min\", listeners = 1, \
+         outgoing = 2 }}\n"
+    ))?;
+    // A shared instance outlives its connections, and what it holds for itself goes on.
+    let lives_on = instances == "per-worker" && last.is_empty();
+    for _ in 0..3 {
+        let mut lines = Lines::asking(&host)?;
+        if !lives_on {
+            let listening = format!("a ok {ip} 40000");
+            lines.ask(&format!("a listen tcp:40000:interface={ip}"), &listening)?;
+        }
+        lines.ask(&format!("b connect tcp:{ip}:{port}"), "b ok")?;
+        let mut peer = Lines::new(listener.accept()?.0)?;
+        peer.expect("dialled b")?;
+        lines.send(&format!("c connect tcp:{}", busy.address))?;
+        lines.send("d in 3600000\ne in 3600000")?;
+        lines.ask_until("f run double x", "f limit", "f ok xx")?;
+        lines.send("f run spin")?;
+        let full = "g refused-at-once limit";
+        lines.ask_with("g in 1", full, "limits.deferreds")?;
+        if last.is_empty() {
+            drop((lines, peer));
+        } else {
+            lines.send(last)?;
+            lines.ends()?;
+            peer.ends()?;
+        }
+        if !lives_on {
+            until(|| Ok(refuses(ip).is_ok()))?;
+        }
+    }
+    let status = host.terminate()?;
+    ensure!(status.success(), "{status}: {}", host.log());
+    ensure!(!host.log().contains("panicked at host"), "{}", host.log());
+    Ok(())
+}
