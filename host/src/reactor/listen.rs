@@ -67,6 +67,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn bind_for(&mut self, (life_id, id): Waiter, text: &str) -> Result<Outcome, Failure> {
         let endpoint: Endpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
+        if self.stopping {
+            return Err(Failure::new("io", "the host is stopping: no new connection will come"));
+        }
         let life = self.lives.get(life_id).expect("it has just asked");
         let (service, settings) = (life.service, &self.services[life.service].settings);
         if life.listeners.len() >= settings.listeners {

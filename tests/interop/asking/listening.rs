@@ -190,7 +190,8 @@ fn they_end_with_the_host() -> Result<()> {
     host.signal("TERM")?;
     // It accepts no more, wherever it listens; what is open goes on.
     until(|| Ok(refuses(ip).is_ok()))?;
-    lines.ask("b echo on", "b ok on")?;
+    lines.ask_with(&format!("b listen tcp:40000:interface={ip}"), "b io", "stopping")?;
+    lines.ask("c echo on", "c ok on")?;
     drop(lines);
     let status = host.wait()?;
     ensure!(status.success(), "{status}: {}", host.log());
