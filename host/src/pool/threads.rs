@@ -22,7 +22,7 @@ pub struct Crew {
 /// Owns the threads, and stops them when it is dropped.
 pub struct Threads<T> {
     lanes: Lanes<T>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<(Lane, JoinHandle<()>)>,
 }
 
 impl<T: Send + 'static> Threads<T> {
@@ -42,10 +42,11 @@ impl<T: Send + 'static> Threads<T> {
             for number in 0..(services + shared).max(1) {
                 let shared = Arc::clone(&threads.lanes[lane as usize]);
                 let builder = Builder::new().name(format!("torsade-{}-{number}", lane.name()));
-                threads.threads.push(builder.spawn(move || {
+                let thread = builder.spawn(move || {
                     on_start();
                     shared.run(lane);
-                })?);
+                })?;
+                threads.threads.push((lane, thread));
             }
         }
         Ok(threads)
@@ -64,7 +65,8 @@ impl<T: Send + 'static> Threads<T> {
 }
 
 impl<T> Drop for Threads<T> {
-    /// Waits for the work that has begun. The rest is reported as lost.
+    /// Waits for the work that has begun, but for lookups: nothing can end one that hangs, and
+    /// nothing is lost with it. The rest is reported as lost.
     fn drop(&mut self) {
         for (lane, shared) in Lane::ALL.into_iter().zip(&self.lanes) {
             let mut queue = shared.lock();
@@ -76,8 +78,8 @@ impl<T> Drop for Threads<T> {
                 task.answer.give((lane, service), task.ticket, (shared.lost)());
             }
         }
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
+        for (lane, thread) in self.threads.drain(..) {
+            if lane != Lane::Names && thread.join().is_err() {
                 tracing::error!("a thread of the pool has panicked");
             }
         }
@@ -368,5 +370,17 @@ mod tests {
         stopping.join().unwrap();
         assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
         assert_eq!(submit(&mut handle, "a", 3, || 3).err().map(|work| work()), Some(3));
+    }
+
+    #[test]
+    fn a_lookup_that_hangs_keeps_nobody_from_stopping() {
+        let threads = threads(0);
+        let (mut handle, woken) = handle(&threads);
+        let (hanging, has_begun, open) = gate();
+        assert!(handle.submit(Lane::Names, &"a".into(), 1, hanging).is_ok());
+        has_begun.recv().unwrap();
+        drop(threads);
+        open.send(()).unwrap();
+        assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
     }
 }
