@@ -94,6 +94,7 @@ impl Instance {
     ) -> Result<Self, Fault> {
         let mut store = Store::new(&plugin.compiler.engine, Guest::new(Arc::clone(limits)));
         store.limiter(|guest| &mut guest.usage);
+        store.set_max_component_handles(limits.handles.saturating_add(OWN_HANDLES));
         store.set_hostcall_fuel(limits.outbox);
         let metering = plugin.compiler.metering;
         if let Metering::Time(cpu_time) = metering {
@@ -357,3 +358,7 @@ fn symbols(backtrace: &WasmBacktrace) -> String {
     let text = backtrace.to_string();
     text.split_once('\n').map_or(String::new(), |(_, frames)| frames.to_owned())
 }
+
+/// Handles of a store beyond the service's limit, which counts what the host gives: of the plugin's
+/// own objects, and of what is lent for the length of a call.
+const OWN_HANDLES: usize = 1_000;
