@@ -25,7 +25,7 @@ const RUNS_MAX: usize = 101;
 const SECONDS_MAX: u64 = 60;
 
 const HELP: &str = "\
-Measures torsade beside its peers and prints one table; all rows take some five minutes.
+Measures torsade beside its peers and prints one table; all rows take some seven minutes.
 
 cargo bench -p torsade-tests -- [ROW…] [--runs N] [--seconds S] [--strict] [--noise]
 

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -37,6 +37,9 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const NAME_SERVER: &str = "127.53.53.53";
 /// How long the system waits for it, in seconds.
 const PATIENCE: u64 = 5;
+
+/// The shortest of what the limits allow the query and the job, in seconds.
+const SHORTEST: u64 = 3;
 
 /// Measures the row: with the work inside, and beside it.
 pub(crate) fn measure(
@@ -74,16 +77,16 @@ pub(crate) fn measure(
 /// The service beside the one that is measured.
 pub(crate) fn service(place: &Workplace) -> String {
     let (plugin, socket) = (Guest::Blocking.folder(), socket(place));
+    let listen = format!("unix:{}", socket.display());
     format!(
         "
 [service.blocking]
 plugin = {plugin:?}
-listen = [{:?}]
+listen = [{listen:?}]
 instances = \"per-worker\"
-limits = {{ query-time = \"5s\", job-deadline = \"3s\" }}
+limits = {{ query-time = \"5s\", job-deadline = \"{SHORTEST}s\" }}
 grants = {{ sql = \":memory:\", resolver = true, jobs = true }}
-",
-        format!("unix:{}", socket.display())
+"
     )
 }
 
@@ -102,8 +105,9 @@ fn inside(
     for what in ["query", "job", lookup].into_iter().filter(|what| !what.is_empty()) {
         writeln!(asked, "{what}")?;
     }
+    let begin = Instant::now();
     let sample = sample(&peer, load, || pool_seconds(&peer))?;
-    check(asked)?;
+    check(asked, begin.elapsed())?;
     Ok(sample)
 }
 
@@ -143,8 +147,8 @@ fn sum(threads: &[(String, f64)], counts: impl Fn(&str) -> bool) -> f64 {
     threads.iter().filter(|(name, _)| counts(name)).map(|(_, seconds)| seconds).sum()
 }
 
-/// Nothing may have ended but by its limit.
-fn check(mut asked: UnixStream) -> Result<()> {
+/// Nothing may have ended but by its limit, nor before it took long.
+fn check(mut asked: UnixStream, lasted: Duration) -> Result<()> {
     asked.set_nonblocking(true)?;
     let mut said = Vec::new();
     match asked.read_to_end(&mut said) {
@@ -152,11 +156,15 @@ fn check(mut asked: UnixStream) -> Result<()> {
         Err(error) => return Err(error.into()),
         Ok(_) => bail!("the service beside has ended the connection"),
     }
-    for line in String::from_utf8_lossy(&said).lines() {
+    let said = String::from_utf8_lossy(&said);
+    for line in said.lines() {
         let ends = [("Job ", "(limit)"), ("Query ", "(timed-out)"), ("Lookup ", "(io)")];
         let expected = ends.iter().any(|(what, how)| line.starts_with(what) && line.ends_with(how));
         ensure!(expected, "the service beside said: {line}");
     }
+    let most =
+        COMPUTING as u64 * (1 + lasted.as_secs() / SHORTEST) + 1 + lasted.as_secs() / PATIENCE;
+    ensure!(said.lines().count() as u64 <= most, "what should take long ends too soon:\n{said}");
     Ok(())
 }
 
