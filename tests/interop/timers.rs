@@ -22,7 +22,7 @@ fn as_many_as_the_limits_say() -> Result<()> {
         "workers = 1\n[service.timing]\nplugin = \"@timing\"\n\
          listen = [\"tcp:0:interface=127.0.0.1\"]\n\
          limits = {{ deferreds = {MANY}, handles = 200000, memory = \"1GiB\", deadline = \"1min\" }}\n\
-         grants = {{ connect = [] }}\n"
+         grants = {{ connect = [\"tcp:127.0.0.1:1\"] }}\n"
     ))?;
     let host = Host::up(folder.path(), 1)?;
     let mut lines = BufReader::new(host.connect("timing")?);
