@@ -191,13 +191,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(attempt) = self.dials.attempts.get_mut(&id.to_u64()) else { return };
         match self.net.connected(&mut attempt.socket) {
             Ok(false) => {}
-            Ok(true) => {
-                self.dialled(id);
-                // The same edge may say that the peer has spoken already: no other will.
-                if self.conns.get(id).is_some() {
-                    self.on_edge(id, edge);
-                }
-            }
+            Ok(true) => self.dialled(id, edge),
             Err(error) => {
                 let Some((waiter, to)) = self.end_attempt(id) else { return };
                 if let Some(dial) = self.dials.by_waiter.get_mut(&waiter) {
@@ -222,8 +216,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// An attempt was the first to succeed: it becomes the connection.
-    fn dialled(&mut self, id: ConnId<N::Stream>) {
+    /// An attempt was the first to succeed: it becomes the connection. The edge that said so may
+    /// have said too that the peer has sent something, and won't say it again.
+    fn dialled(&mut self, id: ConnId<N::Stream>, edge: Ready) {
         let Some(Attempt { socket, to, waiter }) = self.dials.attempts.remove(&id.to_u64()) else {
             return;
         };
@@ -241,6 +236,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let (life, conn) = (waiter.0.to_u64(), id.to_u64());
         self.see(|| Seen::Dialled { life, id: waiter.1, conn });
         self.open_conn(id, socket, to, waiter.0, Origin::Dialled(waiter.1));
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stream.on_ready(&mut self.net, edge);
+        }
         self.build(id);
         let built = self.conns.get_mut(id).is_some_and(|conn| conn.protocol.is_some());
         let outcome = match built {
