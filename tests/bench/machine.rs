@@ -16,7 +16,7 @@ pub(crate) fn describe(place: &Workplace) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = vec![format!("{cores} × {model}"), format!("Linux {}", kernel.trim())];
-    for program in [&place.nginx, &place.wrk] {
+    for program in [&place.haproxy, &place.nginx, &place.wrk] {
         if !program.as_os_str().is_empty() {
             parts.push(programs::version(program));
         }

@@ -19,7 +19,7 @@ use crate::{blocking, timers};
 const START: Duration = Duration::from_secs(10);
 /// How long torsade may take until it answers, if it builds and compiles its plugin first.
 const FIRST_START: Duration = Duration::from_secs(600);
-/// The service's limit of connections and instances, far above the idle rows' 10,500.
+/// The servers' limit of connections and instances, far above the idle rows' 10,500.
 const CONNECTIONS: usize = 20_000;
 /// nginx's limit of connections: it allocates them all at the start.
 const NGINX_CONNECTIONS: usize = 15_000;
@@ -28,6 +28,8 @@ const NGINX_CONNECTIONS: usize = 15_000;
 pub(crate) struct Peer {
     /// Its process.
     pub(crate) server: Server,
+    /// What it forwards to, if it does.
+    _behind: Option<Server>,
     /// Its port on 127.0.0.1.
     pub(crate) port: u16,
 }
@@ -36,26 +38,55 @@ impl Peer {
     /// Starts a server with fresh processes on the server's core.
     pub(crate) fn start(kind: Kind, place: &Workplace) -> Result<Self> {
         let port = free_port()?;
+        let mut behind = None;
         let server = match kind {
-            Kind::Epoll => start_epoll(place, port)?,
+            Kind::Epoll => start_epoll(place.server_core, place, port)?,
+            Kind::Haproxy(hops) => {
+                let chain = start_chain(place, port, hops, &mut behind)?;
+                start_haproxy(place, &chain)?
+            }
             Kind::Nginx => start_nginx(place, port)?,
-            Kind::Torsade(guest, instances) => start_torsade(place, port, guest, instances)?,
+            Kind::Torsade(guest, instances) => {
+                let chain = match guest {
+                    Guest::Blocking | Guest::Echo | Guest::Http | Guest::Timing => vec![port],
+                    Guest::Portforward(hops) => start_chain(place, port, hops, &mut behind)?,
+                };
+                start_torsade(place, &chain, guest, instances)?
+            }
         };
-        let mut peer = Self { server, port };
+        let mut peer = Self { server, _behind: behind, port };
         let patience = if matches!(kind, Kind::Torsade(..)) { FIRST_START } else { START };
         match kind {
-            Kind::Epoll | Kind::Torsade(Guest::Echo, _) => {
-                peer.server.wait_until(patience, || ask_echo(port))?;
-            }
             Kind::Nginx | Kind::Torsade(Guest::Blocking | Guest::Http, _) => {
                 peer.server.wait_until(patience, || ask_http(port))?;
             }
             Kind::Torsade(Guest::Timing, _) => {
                 peer.server.wait_until(patience, || timers::Talk::begin(port))?;
             }
+            Kind::Epoll | Kind::Haproxy(_) | Kind::Torsade(..) => {
+                peer.server.wait_until(patience, || ask_echo(port))?;
+            }
         }
         Ok(peer)
     }
+}
+
+/// The ports from `port` through so many hops to an echo, which is started.
+fn start_chain(
+    place: &Workplace,
+    port: u16,
+    hops: usize,
+    behind: &mut Option<Server>,
+) -> Result<Vec<u16>> {
+    let mut chain = vec![port];
+    for _ in 0..hops {
+        chain.push(free_port()?);
+    }
+    let echo = chain[hops];
+    let mut server = start_epoll(place.load_core, place, echo)?;
+    server.wait_until(START, || ask_echo(echo))?;
+    *behind = Some(server);
+    Ok(chain)
 }
 
 /// A port that nobody listens on at this moment.
@@ -79,10 +110,37 @@ fn ask_http(port: u16) -> Result<()> {
     Ok(())
 }
 
-fn start_epoll(place: &Workplace, port: u16) -> Result<Server> {
+fn start_epoll(core: usize, place: &Workplace, port: u16) -> Result<Server> {
     let own = std::env::current_exe()?;
     let words = [SERVE_EPOLL.to_owned(), port.to_string()];
-    Server::start(place.server_core, &place.path().join("epoll.log"), &own, &words)
+    Server::start(core, &place.path().join("epoll.log"), &own, &words)
+}
+
+fn start_haproxy(place: &Workplace, chain: &[u16]) -> Result<Server> {
+    let file = place.path().join("haproxy.cfg");
+    fs::write(&file, haproxy_cfg(chain))?;
+    let words = [Path::new("-db"), Path::new("-f"), &file];
+    Server::start(place.server_core, &place.path().join("haproxy.log"), &place.haproxy, &words)
+}
+
+fn haproxy_cfg(chain: &[u16]) -> String {
+    let mut text = format!(
+        "global
+    nbthread 1
+    maxconn {CONNECTIONS}
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+"
+    );
+    for hop in chain.windows(2) {
+        let (port, to) = (hop[0], hop[1]);
+        text += &format!("listen hop{port}\n    bind 127.0.0.1:{port} backlog 4096\n");
+        text += &format!("    server next 127.0.0.1:{to}\n");
+    }
+    text
 }
 
 fn start_nginx(place: &Workplace, port: u16) -> Result<Server> {
@@ -128,13 +186,13 @@ http {{
 
 fn start_torsade(
     place: &Workplace,
-    port: u16,
+    chain: &[u16],
     guest: Guest,
     instances: Instances,
 ) -> Result<Server> {
     let folder = place.path().join("torsade");
     fs::create_dir_all(&folder)?;
-    let mut toml = torsade_toml(&place.public(), port, guest, instances);
+    let mut toml = torsade_toml(&place.public(), chain, guest, instances);
     let mut words = vec![place.torsade.clone(), "up".into(), folder.clone()];
     if guest == Guest::Blocking {
         toml += &blocking::service(place);
@@ -147,33 +205,46 @@ fn start_torsade(
     Server::start(place.server_core, &log, &words[0], &words[1..])
 }
 
-fn torsade_toml(public: &Path, port: u16, guest: Guest, instances: Instances) -> String {
-    // The service that is measured; what goes on beside it is another one.
-    let plugin = if guest == Guest::Blocking { Guest::Http } else { guest }.folder();
+/// A service for each port of the chain, but for the last where that is somebody else's.
+fn torsade_toml(public: &Path, chain: &[u16], guest: Guest, instances: Instances) -> String {
+    let mut text = "workers = 1\n".to_owned();
+    let most = format!("connections = {CONNECTIONS}, instances = {CONNECTIONS}");
+    let site = format!("grants = {{ files = {{ read = {public:?} }} }}\n");
+    match guest {
+        // The service that is measured; what goes on beside it is another one.
+        Guest::Blocking => text += &service(chain[0], Guest::Http, instances, &most, &site),
+        Guest::Echo => text += &service(chain[0], guest, instances, &most, ""),
+        Guest::Http => text += &service(chain[0], guest, instances, &most, &site),
+        Guest::Portforward(_) => {
+            for hop in chain.windows(2) {
+                let to = format!("tcp:127.0.0.1:{}", hop[1]);
+                let more =
+                    format!("grants = {{ connect = [{to:?}] }}\nconfig = {{ to = {to:?} }}\n");
+                text += &service(hop[0], guest, instances, &most, &more);
+            }
+        }
+        Guest::Timing => {
+            let more = format!("grants = {{ connect = [{:?}] }}\n", timers::TARGETS);
+            text += &service(chain[0], guest, instances, timers::LIMITS, &more);
+        }
+    }
+    text
+}
+
+fn service(port: u16, guest: Guest, instances: Instances, limits: &str, more: &str) -> String {
+    let plugin = guest.folder();
     let instances = match instances {
         Instances::PerConnection => "per-connection",
         Instances::PerWorker => "per-worker",
     };
-    let grants = match guest {
-        Guest::Echo => String::new(),
-        Guest::Blocking | Guest::Http => {
-            format!("grants = {{ files = {{ read = {public:?} }} }}\n")
-        }
-        Guest::Timing => format!("grants = {{ connect = [{:?}] }}\n", timers::TARGETS),
-    };
-    let limits = match guest {
-        Guest::Timing => timers::LIMITS.to_owned(),
-        _ => format!("connections = {CONNECTIONS}, instances = {CONNECTIONS}"),
-    };
     format!(
-        "workers = 1
-
-[service.bench]
+        "
+[service.bench-{port}]
 plugin = {plugin:?}
 listen = [\"tcp:{port}:interface=127.0.0.1\"]
 instances = \"{instances}\"
 limits = {{ {limits} }}
-{grants}"
+{more}"
     )
 }
 
@@ -184,6 +255,7 @@ impl Guest {
             Self::Blocking => "tests/guests/blocking",
             Self::Echo => "guests/echo",
             Self::Http => "guests/http",
+            Self::Portforward(_) => "guests/portforward",
             Self::Timing => "tests/guests/timing",
         }
     }

@@ -21,6 +21,8 @@ pub(crate) const LOAD_CONNECT: &str = "--load-connect";
 pub(crate) const LOAD_IDLE: &str = "--load-idle";
 /// The outside work of the row `blocking`: `BURN THREADS`.
 pub(crate) const BURN: &str = "--burn";
+/// The load of the row with a slow reader: `LOAD_SLOW PORT LENGTH`.
+pub(crate) const LOAD_SLOW: &str = "--load-slow";
 
 /// Plays the role that the first word names; `None` where it names none.
 pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
@@ -32,6 +34,7 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
         LOAD_ECHO => load_echo(rest),
         LOAD_CONNECT => load_connect(rest),
         LOAD_IDLE => load_idle(rest),
+        LOAD_SLOW => load_slow(rest),
         _ => return None,
     };
     Some(played.map(|()| ExitCode::SUCCESS).context(format!("as {role}")))
@@ -48,6 +51,10 @@ fn load_connect(rest: &[String]) -> Result<()> {
 fn load_idle(rest: &[String]) -> Result<()> {
     let path = rest.get(3).ok_or_else(|| anyhow!("no path"))?;
     load::idle::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, path)
+}
+
+fn load_slow(rest: &[String]) -> Result<()> {
+    load::slow::run(number(rest, 0)?, number(rest, 1)?)
 }
 
 fn number<T: std::str::FromStr>(words: &[String], nth: usize) -> Result<T> {

@@ -27,6 +27,9 @@ pub(crate) struct Row {
 pub(crate) enum Kind {
     /// The bare loop.
     Epoll,
+    /// HAProxy with one thread, in TCP mode: so many of its listeners forward to one another, the
+    /// last one to a bare loop on the load's core.
+    Haproxy(usize),
     /// nginx with one worker.
     Nginx,
     /// Torsade with one worker.
@@ -44,6 +47,8 @@ pub(crate) enum Guest {
     Http,
     /// `tests/guests/timing`
     Timing,
+    /// `guests/portforward`: so many services, as [`Kind::Haproxy`].
+    Portforward(usize),
 }
 
 /// How many sandboxes there are.
@@ -70,6 +75,8 @@ pub(crate) enum Load {
     Idle,
     /// Timers: see `timers`.
     Timers,
+    /// One connection that sends so many bytes and reads them slowly.
+    Slow(u64),
 }
 
 /// A file to serve.
@@ -89,7 +96,7 @@ pub(crate) static LARGE: File = File { name: "large.txt", size: 1024 * 1024 };
 /// What a value counts.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Unit {
-    /// Bytes of memory for each connection.
+    /// Bytes of memory.
     Bytes,
     /// Millions of bytes a second in one direction, where an operation moves so many bytes.
     Megabytes(usize),
@@ -123,6 +130,8 @@ const SHARED_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerWorker);
 const TIMING: Kind = Kind::Torsade(Guest::Timing, Instances::PerWorker);
 const BLOCKING: Kind = Kind::Torsade(Guest::Blocking, Instances::PerWorker);
 const SMALL_HTTP: Load = Load::Http(64, &SMALL);
+const FORWARD: Kind = Kind::Torsade(Guest::Portforward(1), Instances::PerWorker);
+const FORWARD_TWICE: Kind = Kind::Torsade(Guest::Portforward(2), Instances::PerWorker);
 const CHUNK: usize = 64 * 1024;
 
 /// All rows, in the table's order.
@@ -226,6 +235,26 @@ pub(crate) static ROWS: &[Row] = &[
         load: Load::Blocking(64, &SMALL),
         unit: Unit::Slowest,
         target: Target::Factor(1.2),
+    },
+    Row {
+        name: "forward",
+        work: "port forwarding to an echo, 64 KiB, 100 connections, one sandbox",
+        against: "HAProxy, TCP mode",
+        ours: FORWARD,
+        theirs: Kind::Haproxy(1),
+        load: Load::Echo(100, CHUNK),
+        unit: Unit::Megabytes(CHUNK),
+        target: Target::Ratio(0.7),
+    },
+    Row {
+        name: "forward-slow",
+        work: "growth of memory: 1 GiB forwarded twice to an echo and back to a slow reader",
+        against: "HAProxy, TCP mode",
+        ours: FORWARD_TWICE,
+        theirs: Kind::Haproxy(2),
+        load: Load::Slow(1 << 30),
+        unit: Unit::Bytes,
+        target: Target::Value(4.0 * 1024.0 * 1024.0),
     },
 ];
 

@@ -1,15 +1,16 @@
 //! Measuring a row: both sides in turns, each with a fresh server and a fresh load.
 
-use std::thread::sleep;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::arguments::Arguments;
 use crate::child::Load as Process;
-use crate::load::{GO, Report};
+use crate::load::{DONE, GO, Report};
 use crate::peers::Peer;
-use crate::roles::{LOAD_CONNECT, LOAD_ECHO, LOAD_IDLE};
+use crate::roles::{LOAD_CONNECT, LOAD_ECHO, LOAD_IDLE, LOAD_SLOW};
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
 use crate::{blocking, timers, wrk};
@@ -21,13 +22,15 @@ const WARM_CONNECTIONS: usize = 500;
 const IDLE_CONNECTIONS: usize = 10_000;
 /// How long a server may tidy up before its memory is read.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How often memory is read where its peak counts.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// One side of one run.
 #[derive(Clone, Copy)]
 pub(crate) struct Sample {
     /// In the row's unit.
     pub(crate) value: f64,
-    /// What the load saw, and what it cost the server; none for the idle rows.
+    /// What the load saw, and what it cost the server; none where memory is counted.
     pub(crate) cost: Option<Cost>,
 }
 
@@ -87,6 +90,7 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
     let (report, cpu) = match row.load {
         Load::Idle => return idle(place, peer),
         Load::Blocking(..) | Load::Timers => unreachable!("`measure` has gone elsewhere"),
+        Load::Slow(length) => return slow(place, peer, length),
         Load::Connect => timed(place, peer, LOAD_CONNECT, &[port, lasting])?,
         Load::Echo(connections, size) => {
             let words = [port, connections.to_string(), size.to_string(), lasting];
@@ -133,6 +137,31 @@ fn idle(place: &Workplace, peer: &Peer) -> Result<Sample> {
     let before = resident()?;
     let growth = resident()? - before;
     Ok(Sample { value: growth / IDLE_CONNECTIONS as f64, cost: None })
+}
+
+/// The growth of the server's memory while bytes go through it that nobody hurries to read.
+fn slow(place: &Workplace, peer: &Peer, length: u64) -> Result<Sample> {
+    let words = [peer.port.to_string(), length.to_string()];
+    let mut load = Process::start(place.load_core, LOAD_SLOW, &words)?;
+    ensure!(load.line()? == GO, "the load did not begin");
+    let before = peer.server.resident_bytes()?;
+    let is_over = AtomicBool::new(false);
+    let most = scope(|scope| -> Result<f64> {
+        let watcher = scope.spawn(|| -> Result<f64> {
+            let mut most = before;
+            while !is_over.load(Ordering::Relaxed) {
+                most = peer.server.resident_bytes()?.max(most);
+                sleep(LOOK);
+            }
+            Ok(most)
+        });
+        let line = load.line();
+        is_over.store(true, Ordering::Relaxed);
+        let most = watcher.join().expect("looking doesn't panic")?;
+        ensure!(line? == DONE, "the load did not come to its end");
+        Ok(most)
+    })?;
+    Ok(Sample { value: most - before, cost: None })
 }
 
 impl Unit {

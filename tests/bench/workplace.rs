@@ -20,10 +20,12 @@ pub(crate) struct Workplace {
     /// Where the loads run.
     pub(crate) load_core: usize,
     /// The programs that the chosen rows need; empty paths for those that none needs.
+    pub(crate) haproxy: PathBuf,
+    /// See `haproxy`.
     pub(crate) nginx: PathBuf,
-    /// See `nginx`.
+    /// See `haproxy`.
     pub(crate) torsade: PathBuf,
-    /// See `nginx`.
+    /// See `haproxy`.
     pub(crate) wrk: PathBuf,
 }
 
@@ -36,11 +38,15 @@ impl Workplace {
             folder: tempfile::Builder::new().prefix("torsade-bench-").tempdir()?,
             server_core,
             load_core,
+            haproxy: PathBuf::new(),
             nginx: PathBuf::new(),
             torsade: PathBuf::new(),
             wrk: PathBuf::new(),
         };
         place.write_public()?;
+        if kinds.iter().any(|kind| matches!(kind, Kind::Haproxy(_))) {
+            place.haproxy = programs::find_or_install("haproxy", "haproxy")?;
+        }
         if kinds.contains(&Kind::Nginx) {
             place.nginx = programs::find_or_install("nginx", "nginx-light")?;
         }

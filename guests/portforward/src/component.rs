@@ -38,7 +38,7 @@ impl Plugin for Forwarder {
         origin: Origin,
     ) -> Option<Forwarding> {
         match origin {
-            Origin::Accepted(_) => self.accepted(transport),
+            Origin::Accepted(_) => self.accepted(&transport),
             Origin::Dialled(number) => self.dialled(number, transport),
             // It listens nowhere itself.
             Origin::Arrived(_) => None,
@@ -48,7 +48,7 @@ impl Plugin for Forwarder {
 
 impl Forwarder {
     /// Begins to connect; the new connection is paused until that has come to something.
-    fn accepted(&mut self, transport: Transport<Forwarding>) -> Option<Forwarding> {
+    fn accepted(&mut self, transport: &Transport<Forwarding>) -> Option<Forwarding> {
         let asked = match endpoints::connect(&self.to) {
             Ok(asked) => asked,
             Err(failure) => {
@@ -64,7 +64,7 @@ impl Forwarder {
         let connecting = Connecting {
             number,
             dialling: Rc::clone(&self.dialling),
-            _deferred: asked.call_on(&transport, move |this, result| {
+            _deferred: asked.call_on(transport, move |this, result| {
                 this.connected(&to, result);
                 None
             }),

@@ -6,9 +6,12 @@ pub(crate) mod echo;
 pub(crate) mod http;
 pub(crate) mod idle;
 mod report;
+pub(crate) mod slow;
 
 pub(crate) use dial::dial;
 pub(crate) use report::Report;
 
 /// What a load prints when its warm-up is over and measuring begins.
 pub(crate) const GO: &str = "go";
+/// What a load prints at its end that has nothing to report.
+pub(crate) const DONE: &str = "done";

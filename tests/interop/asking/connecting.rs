@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use torsade_tests::host::Host;
 
 use super::listening::own_address;
-use super::{HEAD, Lines, inquirer, ends_well, folder, trial};
+use super::{HEAD, Lines, ends_well, folder, inquirer, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use torsade_tests::host::{self, Host};
 
-use super::{GRANTS, HEAD, Lines, inquirer, ends_well, folder, trial};
+use super::{GRANTS, HEAD, Lines, ends_well, folder, inquirer, trial};
 use crate::interop::bad_configuration::one_message;
 
 pub(super) fn trials() -> Vec<Trial> {

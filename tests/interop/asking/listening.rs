@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 use torsade_tests::host::{Host, PATIENCE};
 
-use super::{Lines, inquirer, ends_well, trial, until};
+use super::{Lines, ends_well, inquirer, trial, until};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use libtest_mimic::Trial;
 
-use super::{GRANTS, Lines, inquirer, ends_well, trial};
+use super::{GRANTS, Lines, ends_well, inquirer, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![

@@ -64,7 +64,11 @@ impl Plugin for Server {
         Some(ready.into())
     }
 
-    fn build_protocol(&mut self, transport: Transport<Inquirer>, origin: Origin) -> Option<Inquirer> {
+    fn build_protocol(
+        &mut self,
+        transport: Transport<Inquirer>,
+        origin: Origin,
+    ) -> Option<Inquirer> {
         let greeting = match origin {
             Origin::Accepted(_) if self.0.dial.is_none() => "hello".to_owned(),
             Origin::Accepted(_) if IS_READY.get() => "hello, all is ready".to_owned(),
