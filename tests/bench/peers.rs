@@ -23,6 +23,8 @@ const FIRST_START: Duration = Duration::from_secs(600);
 const CONNECTIONS: usize = 20_000;
 /// nginx's limit of connections: it allocates them all at the start.
 const NGINX_CONNECTIONS: usize = 15_000;
+/// HAProxy's limit of connections, for which it wants descriptors at the start.
+const HAPROXY_CONNECTIONS: usize = 1000;
 
 /// A server that has answered once. Dropping it ends it.
 pub(crate) struct Peer {
@@ -127,7 +129,7 @@ fn haproxy_cfg(chain: &[u16]) -> String {
     let mut text = format!(
         "global
     nbthread 1
-    maxconn {CONNECTIONS}
+    maxconn {HAPROXY_CONNECTIONS}
 defaults
     mode tcp
     timeout connect 5s
