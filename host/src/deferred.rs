@@ -29,9 +29,11 @@ impl<H, B> Deferreds<H, B> {
         self.0.get_mut(&id).map(|pending| &mut pending.behind)
     }
 
-    /// What stands behind all of them.
+    /// What stands behind all of them, in the order asked: a simulation must give the same run twice.
     pub(crate) fn into_all_behind(self) -> impl Iterator<Item = (u64, B)> {
-        self.0.into_iter().map(|(id, pending)| (id, pending.behind))
+        let mut all: Vec<_> = self.0.into_iter().collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter().map(|(id, pending)| (id, pending.behind))
     }
 
     /// `id` holds `held` back from now on. `false` where it has been reported already.
@@ -82,6 +84,13 @@ mod tests {
         assert!(!deferreds.hold(1, "connection"));
         assert_eq!(deferreds.take(2).map(|pending| pending.held), Some(None));
         assert_eq!(deferreds.len(), 0);
+    }
+
+    #[test]
+    fn what_stands_behind_them_comes_in_the_order_asked() {
+        let mut deferreds = Deferreds::<(), u64>::default();
+        (0..100).for_each(|id| deferreds.add(id, 2 * id));
+        assert!(deferreds.into_all_behind().eq((0..100).map(|id| (id, 2 * id))));
     }
 
     #[test]

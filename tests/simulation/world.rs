@@ -290,14 +290,6 @@ impl<N: Simulated> World<N> {
     /// Ends all conversations and the host, and judges what became of each peer. `most_wronged` says how
     /// many may have been, by faults that hit them.
     pub(crate) fn finish(&mut self, most_wronged: impl FnOnce(&mut N) -> usize) -> Result<()> {
-        for peer in 0..self.peers.len() {
-            if !self.peers[peer].is_stuck {
-                self.set_reading(peer, true);
-            }
-            if self.peers[peer].is_active() {
-                self.shut_down(peer);
-            }
-        }
         self.settle()?;
         for (number, peer) in self.peers.iter().enumerate() {
             let taken = peer.conn.is_some() || peer.has_reset || peer.is_rude || self.abandoned;
@@ -332,9 +324,24 @@ impl<N: Simulated> World<N> {
         Played { trace: self.trace, happened: self.happened }
     }
 
-    /// Turns until there is nothing left to do.
+    /// All peers end what they have to say; what was dialled late brings new ones.
+    fn end_conversations(&mut self) {
+        for peer in 0..self.peers.len() {
+            if self.peers[peer].is_active() {
+                self.shut_down(peer);
+            }
+        }
+    }
+
+    /// Ends all conversations, and turns until there is nothing left to do.
     fn settle(&mut self) -> Result<()> {
+        for peer in 0..self.peers.len() {
+            if !self.peers[peer].is_stuck {
+                self.set_reading(peer, true);
+            }
+        }
         for _ in 0..TURNS {
+            self.end_conversations();
             self.turn(None)?;
             let Counts { connections, dials, queued, tickets, timers, .. } = self.reactor.counts();
             let busy = connections + dials + queued + tickets + timers > 0;
@@ -414,5 +421,5 @@ impl<N: Simulated> World<N> {
 const TURNS: usize = 20_000;
 
 /// Where nothing arrives for so long, something stalls: it is beyond all delays, and beyond what
-/// the unruly plugin waits for.
-const REST: Duration = Duration::from_secs(1);
+/// plugins wait for, which is 30 seconds for a connection.
+const REST: Duration = Duration::from_secs(32);

@@ -216,8 +216,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// An attempt was the first to succeed: it becomes the connection. The edge that said so may
-    /// have said too that the peer has sent something, and won't say it again.
+    /// An attempt was the first to succeed: it becomes the connection. The edge that told may be the
+    /// only one that tells of what the peer has sent already.
     fn dialled(&mut self, id: ConnId<N::Stream>, edge: Ready) {
         let Some(Attempt { socket, to, waiter }) = self.dials.attempts.remove(&id.to_u64()) else {
             return;
