@@ -200,6 +200,8 @@ impl Asker {
 
     /// Listens, and keeps the listener until the connection is lost or `F` comes.
     fn listen(&mut self, how: u8, endpoint: &str) -> Option<Waiting> {
+        // Cancelling a chain drops the callback of what it waits for next, which would go on.
+        let how = if how == b'b' { b'h' } else { how };
         let kept = Rc::clone(&self.kept);
         let listening = endpoints::listen(endpoint).map(|deferred| {
             if how == b'f' {
