@@ -91,7 +91,7 @@ impl Asking {
                 b'C' => self.endpoint(sim, choices),
                 b'J' => choices.of(&["echo", "echo", "trap", "spin", "none"]).to_owned(),
                 b'L' => choices.of(&LISTENS).to_owned(),
-                b'M' | b'T' | b'V' => choices.of(&["0", "1", "5", "20", "400"]).to_owned(),
+                b'M' | b'O' | b'T' | b'V' => choices.of(&["0", "1", "5", "20", "400"]).to_owned(),
                 b'N' => name(choices),
                 b'W' => "w".repeat(choices.size(3000)),
                 _ => choices.of(&["a", "b", "1000", ""]).to_owned(),
@@ -153,7 +153,7 @@ fn name(choices: &mut Choices) -> String {
 }
 
 /// Commands that leave the connection open.
-const QUIET: &[u8] = b"BBCCCCCCDEEFGJKLLLLMMNNPQRSTTVVWZ";
+const QUIET: &[u8] = b"BBCCCCCCDEEFGJKLLLLMMNNOPQRSTTVVWZ";
 
 /// Any command.
 const VIOLENT: &[u8] = b"AXYCCCLRRJNTMFKQ";

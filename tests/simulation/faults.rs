@@ -1,11 +1,13 @@
 //! Each call of the network and each piece of the pool's work fails once.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use torsade::net::Address;
 use torsade::net::faulty::Faulty;
-use torsade::net::sim::{Conditions, SimNet};
+use torsade::net::sim::{Behind, Conditions, SimNet};
 
 use super::choices::Choices;
 use super::script::TAME;
@@ -48,7 +50,8 @@ pub(crate) fn every_work() -> Result<()> {
 /// What fails on a connection may cost that one. All others get all of their bytes.
 fn may_be_wronged(net: &mut Faulty<SimNet>) -> usize {
     match net.what_failed() {
-        None | Some("accept" | "poll" | "set_keep_alive" | "set_no_delay" | "watch_listener") => 0,
+        None | Some("accept" | "connect" | "connected" | "listen" | "listener_address") => 0,
+        Some("poll" | "set_keep_alive" | "set_no_delay" | "watch_listener") => 0,
         Some(_) => 1,
     }
 }
@@ -76,6 +79,17 @@ fn converse<N: Simulated>(
         world.say(peer, &mut choices, TAME);
         world.turn(None)?;
     }
+    let asks = [world.connect(6), world.connect(7)];
+    for (ip, behind) in [(1, Behind::Open), (2, Behind::Refuses), (3, Behind::Open)] {
+        let at = SocketAddr::from(([192, 0, 2, ip], 80));
+        world.reactor.net().sim().stand(Address::Tcp(at), behind);
+    }
+    for peer in asks {
+        world.send(peer, QUESTIONS);
+    }
+    world.pass(SOME_TIME)?;
+    world.arrive(0);
+    world.pass(SOME_TIME)?;
     // One of them goes away with a reset, so that there is an error to take.
     let rude = world.connect(1);
     world.pass(SOME_TIME)?;
@@ -86,14 +100,23 @@ fn converse<N: Simulated>(
     world.finish(most_wronged)
 }
 
+/// What the asker is told: to ask for everything that there is.
+const QUESTIONS: &[u8] = b"Ck tcp:192.0.2.1:80\nCk tcp:192.0.2.2:80\nCk tcp:44-2.named.test:80\n\
+    Cd tcp:192.0.2.3:80\nLk tcp:0\nLd tcp:0\nNk 46-1.test\nJk echo\nJk spin\nQk SELECT 1\n\
+    Ek INSERT INTO t VALUES(1)\nBk SELECT 1\nGk a\nSk 1\nPk b\nDk b\nZk a\nTk 1\nMk 1\n";
+
 const SEED: u64 = 7;
 
 /// How long it takes until a peer is connected.
 const SOME_TIME: Duration = Duration::from_millis(200);
 
 /// The calls of the network that a conversation has.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 16] = [
     "accept",
+    "connect",
+    "connected",
+    "listen",
+    "listener_address",
     "local_address",
     "poll",
     "read",

@@ -41,6 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("simulation::every_work_is_refused_once", || trial(faults::every_work)),
     ];
     trials.push(Trial::test("simulation::a_flood_arrives", || trial(script::flood)));
+    trials.push(Trial::test("simulation::a_timer_that_is_due_is_moved", || trial(script::moved)));
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));
     for breach in [Breach::LastWrite, Breach::Linger] {
@@ -126,7 +127,7 @@ const SEEDS: u64 = 200;
 const SEEDS_A_TRIAL: usize = 20;
 
 /// In how many seeds a breach must show.
-const BREACHES: u64 = 40;
+const BREACHES: u64 = 80;
 
 /// What is to be seen in that many seeds.
 const EVERYTHING: [&str; 38] = [

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use torsade::net::sim::{Conditions, SimNet};
 
 use super::choices::Choices;
@@ -26,10 +26,7 @@ pub(crate) fn play<N: Simulated>(mut net: N, seed: u64, tells: bool) -> Result<P
 
 /// More is sent at once than a turn reads, over a network that hinders nothing.
 pub(crate) fn flood() -> Result<()> {
-    let mut net = SimNet::new(0);
-    let window = 8 << 20;
-    *net.conditions() =
-        Conditions { cut: 0, spurious: 0, delay: Duration::ZERO, window, refusals: 0 };
+    let net = unhindered();
     let mut world = World::new(net, 0, &Settings::CALM, false)?;
     // The unruly plugins: an echo would slow its peer down.
     for service in 4..6 {
@@ -39,6 +36,28 @@ pub(crate) fn flood() -> Result<()> {
     }
     world.rest()?;
     world.finish(|_| 0)
+}
+
+/// A timer is moved by what is reported in the very turn in which it is due.
+pub(crate) fn moved() -> Result<()> {
+    let mut world = World::new(unhindered(), 0, &Settings::CALM, false)?;
+    for service in 6..8 {
+        let peer = world.connect(service);
+        // The asker says `!` where a call comes before the time to which it was moved.
+        world.send(peer, b"Ok 5\nMk 5\n");
+    }
+    world.rest()?;
+    ensure!(world.peers.iter().all(|peer| peer.got == b"+"), "a call did not come once");
+    world.finish(|_| 0)
+}
+
+/// A network that hinders nothing.
+fn unhindered() -> SimNet {
+    let mut net = SimNet::new(0);
+    let window = 8 << 20;
+    *net.conditions() =
+        Conditions { cut: 0, spurious: 0, delay: Duration::ZERO, window, refusals: 0 };
+    net
 }
 
 fn conditions(choices: &mut Choices) -> Conditions {

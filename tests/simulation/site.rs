@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use torsade::capability::files::Root;
-use torsade::capability::sql::{Database, Source, SqlLimits};
+use torsade::capability::sql::{Database, Source, Sql, SqlLimits, Statement};
 use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
+use torsade::pool::Stop;
 use torsade::reactor::ServiceSettings;
 use torsade_tests::guests;
 
@@ -130,10 +131,15 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
     }
 }
 
-/// A database that is empty.
+/// A database with a table.
 fn database() -> Database {
     let limits = SqlLimits { rows: 50, ..SqlLimits::default() };
-    Database::open(&Source::Memory, &limits).expect("memory is there")
+    let database = Database::open(&Source::Memory, &limits).expect("memory is there");
+    let (_stop, stopped) = Stop::new();
+    let text = "CREATE TABLE t(n UNIQUE)".to_owned();
+    let made = database.execute(&Statement { text, parameters: Vec::new() }, &stopped);
+    made.expect("the database is empty");
+    database
 }
 
 struct Plugins {

@@ -196,9 +196,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn reschedule(&mut self, life_id: Id<Life>, id: u64, nanoseconds: u64) {
         let life = self.lives.get_mut(life_id);
-        if let Some(Behind::Timer(moved)) = life.and_then(|life| life.deferreds.behind(id)) {
-            *moved = moved.wrapping_add(1);
-            let moved = *moved;
+        let Some(behind) = life.and_then(|life| life.deferreds.behind(id)) else { return };
+        if let Behind::Elapsed(moved) | Behind::Timer(moved) = *behind {
+            let moved = moved.wrapping_add(1);
+            *behind = Behind::Timer(moved);
             self.set_timer(life_id, id, moved, nanoseconds);
         }
     }

@@ -41,6 +41,9 @@ pub(super) enum Behind {
     Answer,
     /// A connection to be.
     Dial,
+    /// A timer that has elapsed, and how often it was moved; until it is reported it may be moved
+    /// again.
+    Elapsed(u32),
     /// A timer, and how often it was moved: only its last place counts.
     Timer(u32),
     /// Work that stops when nobody waits for it any more.
@@ -168,8 +171,23 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.fired.push_back((waiter, outcome));
     }
 
+    /// A timer has elapsed, after it was moved so often.
+    pub(super) fn elapsed(&mut self, (life_id, id): Waiter, moved: u32) {
+        let life = self.lives.get_mut(life_id);
+        if let Some(behind) = life.and_then(|life| life.deferreds.behind(id)) {
+            *behind = Behind::Elapsed(moved);
+            self.fire((life_id, id), Outcome::Elapsed);
+        }
+    }
+
     /// Reports a result, unless nobody waits for it any more.
     pub(super) fn on_fired(&mut self, (life_id, id): Waiter, outcome: Outcome) {
+        let life = self.lives.get_mut(life_id);
+        let behind = life.and_then(|life| life.deferreds.behind(id));
+        if matches!((&outcome, behind), (Outcome::Elapsed, Some(Behind::Timer(_)))) {
+            // An event of this turn has moved it.
+            return;
+        }
         let pending = self.lives.get_mut(life_id).and_then(|life| life.deferreds.take(id));
         let wanted = pending.as_ref().is_some_and(|pending| !pending.cancelled);
         if !wanted {

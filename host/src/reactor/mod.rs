@@ -71,6 +71,8 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     buffer: Box<[u8]>,
     spares: Spares,
     started: Instant,
+    /// The time that plugins see during this turn.
+    told: Instant,
     stopping: bool,
     seen: Option<Vec<Seen>>,
     traps: u64,
@@ -96,6 +98,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub fn new(net: N, pool: P, seed: [u8; 32], log_level: LogLevel) -> Self {
         Self {
             started: net.now(),
+            told: net.now(),
             net,
             pool,
             services: Vec::new(),
@@ -235,7 +238,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Sets the facts that plugins see during this turn.
     fn tell_time(&mut self) {
-        let monotonic = self.net.now().saturating_duration_since(self.started);
+        self.told = self.net.now();
+        let monotonic = self.told.saturating_duration_since(self.started);
         let wall = self.net.wall().duration_since(SystemTime::UNIX_EPOCH);
         let lent = self.lent();
         lent.monotonic = u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX);
@@ -281,16 +285,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn on_due(&mut self) {
-        let now = self.net.now();
-        // What falls due by what this causes waits for the next turn.
+        // By the clock that plugins see: to none may its timer seem to fire early. What falls due by what this causes waits for the next turn.
         for _ in 0..self.timers.len() {
-            match self.timers.due(now) {
+            match self.timers.due(self.told) {
                 None => return,
                 Some(Due::Accept(listener)) => self.on_acceptable(Id::from_u64(listener)),
                 Some(Due::Dial(life, id)) => self.go_on_dialling((life, id)),
                 Some(Due::Drain(conn, sent)) => self.on_drain_due(Id::from_u64(conn), sent),
                 Some(Due::Fire(life, id, moved)) if is_set(&self.lives, life, id, moved) => {
-                    self.fire((life, id), Outcome::Elapsed);
+                    self.elapsed((life, id), moved);
                 }
                 Some(Due::Fire(..)) => {}
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),

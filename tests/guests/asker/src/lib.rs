@@ -119,6 +119,14 @@ impl Asker {
             b'L' => return self.listen(how, argument),
             b'M' => self.call_later(milliseconds(argument)),
             b'N' => return self.wait(how, resolver::lookup(argument, Family::Any)),
+            b'O' => {
+                let asked = timers::after(milliseconds(argument));
+                let waiting = asked.ok()?.call_on(&self.transport, |asker, _| {
+                    asker.move_calls(b'm', Duration::from_millis(300));
+                    None
+                });
+                self.keep(Kept::Waiting(waiting));
+            }
             b'P' => {
                 let asked = key_value::compare_and_set(bytes, None, Some(bytes), None);
                 return self.wait(how, asked);
