@@ -79,13 +79,15 @@ fn converse<N: Simulated>(
         world.say(peer, &mut choices, TAME);
         world.turn(None)?;
     }
-    let asks = [world.connect(6), world.connect(7)];
-    for (ip, behind) in [(1, Behind::Open), (2, Behind::Refuses), (3, Behind::Open)] {
-        let at = SocketAddr::from(([192, 0, 2, ip], 80));
-        world.reactor.net().sim().stand(Address::Tcp(at), behind);
-    }
-    for peer in asks {
-        world.send(peer, QUESTIONS);
+    for (service, ports) in [(6, ["80", "81"]), (7, ["82", "83"])] {
+        let peer = world.connect(service);
+        for (port, ip, behind) in STANDS {
+            let port = ports[port].parse().context("a port")?;
+            let at = SocketAddr::from(([192, 0, 2, ip], port));
+            world.reactor.net().sim().stand(Address::Tcp(at), behind);
+        }
+        let questions = QUESTIONS.replace("ONE", ports[0]).replace("TWO", ports[1]);
+        world.send(peer, questions.as_bytes());
     }
     world.pass(SOME_TIME)?;
     world.arrive(0);
@@ -100,10 +102,20 @@ fn converse<N: Simulated>(
     world.finish(most_wronged)
 }
 
-/// What the asker is told: to ask for everything that there is.
-const QUESTIONS: &[u8] = b"Ck tcp:192.0.2.1:80\nCk tcp:192.0.2.2:80\nCk tcp:44-2.named.test:80\n\
-    Cd tcp:192.0.2.3:80\nLk tcp:0\nLd tcp:0\nNk 46-1.test\nJk echo\nJk spin\nQk SELECT 1\n\
+/// What the asker is told: to ask for everything that there is. Each far end has an address of its
+/// own.
+const QUESTIONS: &str = "Ck tcp:192.0.2.1:ONE\nCk tcp:192.0.2.2:ONE\nCk tcp:44-2.named.test:TWO\n\
+    Cd tcp:192.0.2.3:ONE\nLk tcp:0\nLd tcp:0\nNk 46-1.test\nJk echo\nJk spin\nQk SELECT 1\n\
     Ek INSERT INTO t VALUES(1)\nBk SELECT 1\nGk a\nSk 1\nPk b\nDk b\nZk a\nTk 1\nMk 1\n";
+
+/// What stands behind which of its ports and addresses.
+const STANDS: [(usize, u8, Behind); 5] = [
+    (0, 1, Behind::Open),
+    (0, 2, Behind::Refuses),
+    (0, 3, Behind::Open),
+    (1, 2, Behind::Refuses),
+    (1, 3, Behind::Open),
+];
 
 const SEED: u64 = 7;
 

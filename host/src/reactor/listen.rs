@@ -78,15 +78,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let seed = self.next_ticket;
         let socket = self.bind_one_of(service, &endpoint, seed)?;
-        let listener = Listener {
-            socket,
-            service,
-            origin: Origin::Arrived(id),
-            life: Some(life_id),
-            deals: false,
-        };
         let failed = |e: io::Error| Failure::new("io", format!("{endpoint}: {e}"));
-        let at = self.net.listener_address(&listener.socket).map_err(failed)?;
+        let at = match self.net.listener_address(&socket) {
+            Ok(at) => at,
+            Err(e) => {
+                self.net.close_listener(socket);
+                return Err(failed(e));
+            }
+        };
+        let (origin, life) = (Origin::Arrived(id), Some(life_id));
+        let listener = Listener { socket, service, origin, life, deals: false };
         let listener = self.add_listener(listener).map_err(failed)?.to_u64();
         if let Some(life) = self.lives.get_mut(life_id) {
             life.listeners.push(listener);
