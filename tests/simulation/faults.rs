@@ -92,6 +92,7 @@ fn converse<N: Simulated>(
     world.pass(SOME_TIME)?;
     world.arrive(0);
     world.pass(SOME_TIME)?;
+    world.send(world.peers.len() - 1, b"Wk w\n");
     // One of them goes away with a reset, so that there is an error to take.
     let rude = world.connect(1);
     world.pass(SOME_TIME)?;

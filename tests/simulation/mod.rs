@@ -42,6 +42,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ];
     trials.push(Trial::test("simulation::a_flood_arrives", || trial(script::flood)));
     trials.push(Trial::test("simulation::a_timer_that_is_due_is_moved", || trial(script::moved)));
+    trials.push(Trial::test("simulation::a_crowd_costs_one_timer", || trial(script::crowd)));
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));
     for breach in [Breach::LastWrite, Breach::Linger] {

@@ -38,6 +38,19 @@ pub(crate) fn flood() -> Result<()> {
     world.finish(|_| 0)
 }
 
+/// Peers that come while a service has as many connections as it may cost no timer each.
+pub(crate) fn crowd() -> Result<()> {
+    let settings = Settings { connections: 1, ..Settings::CALM };
+    let mut world = World::new(unhindered(), 0, &settings, false)?;
+    for _ in 0..20 {
+        world.connect(1);
+        world.pass(Duration::from_millis(1))?;
+    }
+    let timers = world.reactor.counts().timers;
+    ensure!(timers == 1, "one listener waits, and there are {timers} timers");
+    world.finish(|_| 0)
+}
+
 /// A timer is moved by what is reported in the very turn in which it is due.
 pub(crate) fn moved() -> Result<()> {
     let mut world = World::new(unhindered(), 0, &Settings::CALM, false)?;

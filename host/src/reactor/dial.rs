@@ -19,6 +19,7 @@ use crate::plugin::Origin;
 use crate::pool::Pool;
 use crate::transport::client_endpoint::{ClientEndpoint, Target};
 use crate::transport::connector::{ConnectFailure, ConnectFailureKind, Connector, Next};
+use crate::transport::stream::End;
 use crate::transport::target::Target as Granted;
 
 /// The connections to be, and the attempts that they make.
@@ -240,10 +241,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             conn.stream.on_ready(&mut self.net, edge);
         }
         self.build(id);
-        let built = self.conns.get_mut(id).is_some_and(|conn| conn.protocol.is_some());
-        let outcome = match built {
-            true => Outcome::Connected { conn: id.to_u64() },
-            false => {
+        let outcome = match self.conns.get_mut(id) {
+            Some(conn) if conn.protocol.is_some() => Outcome::Connected { conn: id.to_u64() },
+            Some(conn) if matches!(conn.stream.ended(), Some(End::Lost(_))) => {
+                let message = format!("{}: it was lost as soon as it was made", dial.endpoint);
+                Outcome::Failed(Failure::new("io", message))
+            }
+            _ => {
                 let message = "the plugin refused the connection in `build-protocol`";
                 Outcome::Failed(Failure::new("refused", message))
             }

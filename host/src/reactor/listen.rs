@@ -1,6 +1,7 @@
 //! Listeners: those of the configuration, and those that plugins ask for.
 
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::time::Duration;
 
 use super::conn::address;
@@ -25,6 +26,8 @@ pub(super) struct Listener<L> {
     life: Option<Id<Life>>,
     /// Connections are handed out to the workers in turn.
     deals: bool,
+    /// A timer will have it accept again.
+    waits: bool,
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -38,7 +41,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         deals: bool,
     ) -> io::Result<()> {
         let origin = Origin::Accepted(endpoint);
-        self.add_listener(Listener { socket, service, origin, life: None, deals }).map(drop)
+        self.add_listener(Listener { socket, service, origin, life: None, deals, waits: false }).map(drop)
     }
 
     fn add_listener(
@@ -71,6 +74,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return Err(Failure::new("io", "the host is stopping: no new connection will come"));
         }
         let life = self.lives.get(life_id).expect("it has just asked");
+        if self.stopping {
+            return Err(Failure::new("io", "the host is stopping: no more is accepted"));
+        }
         let (service, settings) = (life.service, &self.services[life.service].settings);
         if life.listeners.len() >= settings.listeners {
             let message = format!("limits.listeners: {} are open", settings.listeners);
@@ -87,7 +93,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
         };
         let (origin, life) = (Origin::Arrived(id), Some(life_id));
-        let listener = Listener { socket, service, origin, life, deals: false };
+        let listener = Listener { socket, service, origin, life, deals: false, waits: false };
         let listener = self.add_listener(listener).map_err(failed)?.to_u64();
         if let Some(life) = self.lives.get_mut(life_id) {
             life.listeners.push(listener);
@@ -184,8 +190,20 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// The connection waits in the backlog; as it is there already, no edge will come for it.
     fn accept_later(&mut self, id: Id<Listener<N::Listener>>) {
-        let at = self.net.now() + ACCEPT_RETRY;
-        self.add_timer(at, Due::Accept(id.to_u64()));
+        let Some(listener) = self.listeners.get_mut(id) else { return };
+        // Each edge comes here, and one timer is enough for all.
+        if !mem::replace(&mut listener.waits, true) {
+            let at = self.net.now() + ACCEPT_RETRY;
+            self.add_timer(at, Due::Accept(id.to_u64()));
+        }
+    }
+
+    /// The time has come for a listener that could not accept.
+    pub(super) fn on_accept_due(&mut self, id: Id<Listener<N::Listener>>) {
+        if let Some(listener) = self.listeners.get_mut(id) {
+            listener.waits = false;
+            self.on_acceptable(id);
+        }
     }
 }
 

@@ -289,7 +289,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         for _ in 0..self.timers.len() {
             match self.timers.due(self.told) {
                 None => return,
-                Some(Due::Accept(listener)) => self.on_acceptable(Id::from_u64(listener)),
+                Some(Due::Accept(listener)) => self.on_accept_due(Id::from_u64(listener)),
                 Some(Due::Dial(life, id)) => self.go_on_dialling((life, id)),
                 Some(Due::Drain(conn, sent)) => self.on_drain_due(Id::from_u64(conn), sent),
                 Some(Due::Fire(life, id, moved)) if is_set(&self.lives, life, id, moved) => {
@@ -323,9 +323,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn add_timer(&mut self, at: Instant, due: Due) {
         self.timers.add(at, due);
         if self.timers.len() > self.timers_to_sweep {
-            let Self { timers, lives, conns, dials, .. } = self;
+            let Self { timers, lives, listeners, conns, dials, .. } = self;
             timers.retain(|due| match due {
-                Due::Accept(_) => true,
+                Due::Accept(listener) => listeners.get(Id::from_u64(*listener)).is_some(),
                 Due::Dial(life, id) => dials.contains(&(*life, *id)),
                 Due::Drain(conn, _) | Due::Linger(conn) => conns.get(Id::from_u64(*conn)).is_some(),
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
