@@ -157,6 +157,10 @@ impl<W> Files<W> {
         {
             return Asked::Known(Outcome::File(Arc::clone(file)));
         }
+        if cached.waiting.len() == WAITING_MAX {
+            let message = format!("{WAITING_MAX} questions wait for this path already");
+            return Asked::Known(Outcome::Failed(Failure::new("limit", message)));
+        }
         cached.waiting.push(waiter);
         if mem::replace(&mut cached.asking, true) {
             return Asked::Waiting;
@@ -268,6 +272,10 @@ pub const SMALL: u64 = 16 * 1024;
 
 /// The most entries that a listing has: `files.listed` of the contract.
 const LISTED: usize = 10_000;
+
+/// The most questions that wait for one path. Those that nobody wants any more are among them: a
+/// plugin can give up and ask again for as long as the disk takes to answer.
+const WAITING_MAX: usize = 100_000;
 
 /// For how long an answer holds: `files.open` of the contract.
 const VALID: Duration = Duration::from_secs(1);

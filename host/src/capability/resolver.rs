@@ -131,6 +131,10 @@ impl<W> Resolver<W> {
             Some(Name::Known(resolved, until)) if now < *until => {
                 return Asked::Known(family.of(name, resolved));
             }
+            Some(Name::Asked(waiting)) if waiting.len() == WAITING_MAX => {
+                let message = format!("{WAITING_MAX} questions wait for this name already");
+                return Asked::Known(Err(Failure::new("limit", message)));
+            }
             Some(Name::Asked(waiting)) => {
                 waiting.push((waiter, family));
                 return Asked::Waiting;
@@ -266,6 +270,10 @@ const LABEL_MAX: usize = 63;
 
 /// The most names that a service has looked up at once on one worker.
 const ASKED_MAX: usize = 256;
+
+/// The most questions that wait for one name. Those that nobody wants any more are among them: a
+/// plugin can give up and ask again for as long as a name server takes to answer.
+const WAITING_MAX: usize = 100_000;
 
 /// The most addresses of each family that are kept of one answer, which anybody who owns a name can
 /// make long.

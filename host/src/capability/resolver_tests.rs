@@ -172,6 +172,22 @@ fn no_more_is_remembered_and_asked_than_the_limits() {
     assert!(matches!(resolver.lookup(0, "more.test", Family::Any, now), Asked::Todo(_)));
 }
 
+#[test]
+fn a_name_has_a_limit_of_those_who_wait_for_it() {
+    let (mut resolver, now) = resolver(8);
+    assert!(matches!(resolver.lookup(0, "a.test", Family::Any, now), Asked::Todo(_)));
+    for n in 1..WAITING_MAX as u32 {
+        assert!(matches!(resolver.lookup(n, "a.test", Family::Any, now), Asked::Waiting));
+    }
+    let Asked::Known(Err(failure)) = resolver.lookup(0, "a.test", Family::Any, now) else {
+        panic!("it is one too many")
+    };
+    assert_eq!(failure.code, "limit");
+    let mut outcomes = Vec::new();
+    resolver.found("a.test", Err(Failure::new("io", "lost")), now, &mut outcomes);
+    assert_eq!(outcomes.len(), WAITING_MAX);
+}
+
 /// By `/etc/hosts`, and by the name that RFC 6761, section 6.4, keeps from existing. Without a
 /// server to ask, that one is an error of another kind.
 #[test]
