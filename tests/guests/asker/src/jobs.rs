@@ -6,7 +6,7 @@ use torsade_guest::jobs::Jobs;
 use torsade_guest::{Failure, code};
 
 /// What it can do: `echo`, `spin` and `trap`.
-pub(crate) struct Work;
+pub struct Work;
 
 impl Jobs for Work {
     fn run(_: &str, name: &str, input: Vec<u8>) -> Result<Vec<u8>, Failure> {
