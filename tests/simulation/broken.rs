@@ -15,6 +15,8 @@ use super::world::Simulated;
 /// What is broken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Breach {
+    /// A connection is said to be made when its peer has not taken it yet, or never will.
+    Connected,
     /// `lose-connection` closes at once: what was written in the same turn is lost.
     LastWrite,
     /// `lose-connection` does not wait for the peer, and a reset destroys what is under way.
@@ -36,6 +38,16 @@ pub(crate) struct BrokenStream(usize);
 struct Late {
     io: SimStream,
     unsent: Vec<u8>,
+}
+
+impl Breach {
+    /// What a checker says of it.
+    pub(crate) fn complaint(self) -> &'static str {
+        match self {
+            Self::Connected => "a connection is built for an unknown peer",
+            Self::LastWrite | Self::Linger => "the peer got",
+        }
+    }
 }
 
 impl Broken {
@@ -96,7 +108,7 @@ impl Net for Broken {
         data: &[IoSlice<'_>],
         more: bool,
     ) -> io::Result<usize> {
-        if self.breach == Breach::Linger {
+        if self.breach != Breach::LastWrite {
             let (net, io) = self.io(stream);
             return net.write(io, data, more);
         }
@@ -181,6 +193,9 @@ impl Net for Broken {
     }
 
     fn connected(&mut self, stream: &mut BrokenStream) -> io::Result<bool> {
+        if self.breach == Breach::Connected {
+            return Ok(true);
+        }
         let (net, io) = self.io(stream);
         net.connected(io)
     }

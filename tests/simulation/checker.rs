@@ -150,10 +150,9 @@ impl Checker {
     pub(crate) fn verdict(&self, peer: &Peer, net: &SimNet, abandoned: bool) -> Result<()> {
         let Some(conn) = self.conn_of(peer) else {
             ensure!(peer.got.is_empty(), "it got {} bytes of nobody", peer.got.len());
-            ensure!(
-                peer.has_reset || peer.is_rude || abandoned || peer.is_dialled,
-                "it was neither served nor refused"
-            );
+            let refused = peer.has_reset || net.far_saw_end(peer.far);
+            let excused = peer.is_rude || peer.is_dialled || abandoned;
+            ensure!(refused || excused, "it was neither served nor refused");
             return peer.may_be_refused();
         };
         let orphan = conn.refused || self.trapped.contains(&conn.life);

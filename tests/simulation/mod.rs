@@ -45,7 +45,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_crowd_costs_one_timer", || trial(script::crowd)));
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));
-    for breach in [Breach::LastWrite, Breach::Linger] {
+    for breach in [Breach::Connected, Breach::LastWrite, Breach::Linger] {
         let name = format!("simulation::a_breach_is_noticed::{breach:?}");
         trials.push(Trial::test(name, move || trial(|| is_noticed(breach))));
     }
@@ -97,7 +97,7 @@ fn simulate(seed: u64, tells: bool) -> Result<Played> {
 fn is_noticed(breach: Breach) -> Result<()> {
     let notices = |seed| match script::play(Broken::new(SimNet::new(seed), breach), seed, false) {
         Ok(_) => false,
-        Err(e) => format!("{e:#}").contains("the peer got"),
+        Err(e) => format!("{e:#}").contains(breach.complaint()),
     };
     let noticed = (0..BREACHES).filter(|seed| notices(*seed)).count();
     ensure!(noticed > 0, "{BREACHES} simulations with {breach:?} broken went well");

@@ -80,7 +80,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         if !settings.census.enter(peer_ip(&peer)) {
             let name = &*settings.name;
-            tracing::warn!(service = name, %peer, "limits.connections-per-peer is reached");
+            tracing::warn!(service = name, %peer, "limits.connections or connections-per-peer is reached");
             return self.net.close(socket);
         }
         let id = self.conns.reserve();
