@@ -9,6 +9,7 @@ use crate::bindings::exports::torsade::plugin::{half_close, plugin, protocols, s
 use crate::bindings::torsade::plugin::deferreds::{self, Deferred, Outcome};
 use crate::bindings::torsade::plugin::transports;
 use crate::deferred::{self, Chain, Held, Owner};
+use crate::factories;
 use crate::log;
 use crate::plugin::{Config, Plugin};
 use crate::protocol::{Origin, Protocol};
@@ -65,11 +66,21 @@ impl<P: Plugin> protocols::Guest for Component<P> {
         let transport = Transport::new(handle);
         let shared = Rc::clone(transport.shared());
         event(|| {
-            let protocol = enter(|plugin: &mut P| plugin.build_protocol(transport, origin))?;
+            let protocol = build::<P>(transport, origin)?;
             shared.connection.open(protocol);
             Some(protocols::Protocol::new(Exported(shared)))
         })
     }
+}
+
+/// Has the protocol of a connection built: by the factory that was given for it, or by the plugin.
+fn build<P: Plugin>(transport: Transport<P::Protocol>, origin: Origin) -> Option<P::Protocol> {
+    if let Origin::Dialled(id) = origin
+        && let Some(factory) = factories::take(id)
+    {
+        return factories::call(factory, transport);
+    }
+    enter(|plugin: &mut P| plugin.build_protocol(transport, origin))
 }
 
 impl<P: Plugin> half_close::Guest for Component<P> {

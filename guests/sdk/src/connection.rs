@@ -5,8 +5,9 @@
 //! can be tested outside of a sandbox.
 
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 
-use crate::deferred::{Chain, Held};
+use crate::deferred::{Chain, Deferred, Firing, Held};
 
 /// The place where a connection's protocol lives.
 pub(crate) struct Connection<P> {
@@ -102,6 +103,28 @@ impl<P> Connection<P> {
         self.chains.borrow().iter().any(|(.., held)| *held == Held::Yes)
     }
 
+    /// A deferred that fires when the connection is lost, which gives its chains up. Where nobody
+    /// waits for it any more, `forget` is called with the number of what waits in the connection.
+    #[track_caller]
+    pub(crate) fn when_lost(&self, forget: impl FnOnce(usize) + 'static) -> Deferred<()> {
+        if self.is_lost() {
+            return Deferred::succeed(());
+        }
+        let number = self.chain_number();
+        let unwanted = WhenDropped(Some(move || forget(number)));
+        let (deferred, firing) = Deferred::cancellable(move |cancelled: Firing<()>| {
+            // First, as forgetting what waits in the connection would fire it, too.
+            drop(cancelled);
+            drop(unwanted);
+        });
+        let lost = WhenDropped(Some(move || firing.callback(())));
+        let (chain, _) = Chain::pending(Location::caller());
+        // Never called: it is dropped with the chain.
+        chain.at_the_end(move || drop(lost));
+        self.keep(number, chain, Held::No);
+        deferred
+    }
+
     /// Remembers whether the protocol has paused the peer. Says whether that changes anything for
     /// the peer: nothing while a chain holds the connection.
     pub(crate) fn set_paused(&self, is_paused: bool) -> bool {
@@ -119,6 +142,17 @@ impl<P> Connection<P> {
     pub(crate) fn abandoned(&self) -> Vec<u64> {
         drop(self.chains.take());
         self.returned.take().into_iter().map(|(id, _)| id).collect()
+    }
+}
+
+/// Calls something when it is dropped.
+struct WhenDropped<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for WhenDropped<F> {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call();
+        }
     }
 }
 
@@ -196,6 +230,29 @@ mod tests {
         assert!(core.upgrade().is_some());
         assert!(connection.abandoned().is_empty());
         assert!(core.upgrade().is_none());
+    }
+
+    #[test]
+    fn who_waits_for_the_end_learns_of_it_once() {
+        let connection = Rc::new(Connection::new());
+        connection.open(());
+        let when_lost = || {
+            let weak = Rc::downgrade(&connection);
+            connection.when_lost(move |number| {
+                weak.upgrade().map(|connection| connection.done(number));
+            })
+        };
+        let (mut first, second, mut cancelled) = (when_lost(), when_lost(), when_lost());
+        assert_eq!(connection.chains.borrow().len(), 3);
+        drop(second);
+        cancelled.cancel();
+        assert_eq!(cancelled.take().unwrap().unwrap_err().code, "cancelled");
+        assert_eq!(connection.chains.borrow().len(), 1, "nobody waits for the others");
+        assert!(!first.is_done());
+        connection.close();
+        assert!(connection.abandoned().is_empty());
+        assert_eq!(first.take(), Some(Ok(())));
+        assert_eq!(when_lost().take(), Some(Ok(())), "it is lost already");
     }
 
     struct Cycle(#[expect(dead_code, reason = "held for its count")] Rc<Connection<Cycle>>);

@@ -1,8 +1,14 @@
 //! Connections and listeners that a plugin asks for, by Twisted's endpoint strings.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::bindings::torsade::plugin::{client_endpoints, server_endpoints};
 use crate::deferred::Deferred;
-use crate::types::{Address, Failure};
+use crate::factories;
+use crate::protocol::Protocol;
+use crate::transport::Transport;
+use crate::types::{Address, Failure, code};
 
 /// Connects to an endpoint: `tcp:HOST:PORT`, with `timeout=SECONDS` (30) and `bindAddress=IP`, or
 /// `unix:PATH`. A plugin that calls it needs the grant `connect`, which names targets.
@@ -21,6 +27,62 @@ use crate::types::{Address, Failure};
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn connect(endpoint: &str) -> Result<Deferred<()>, Failure> {
     Ok(Deferred::new(client_endpoints::connect(endpoint)?, client_endpoints::connected))
+}
+
+/// Connects to an endpoint, as [`connect`] does, and has a factory build the protocol of that one
+/// connection in the stead of [`Plugin::build_protocol`](crate::Plugin::build_protocol): Twisted's
+/// `endpoint.connect(factory)`. The deferred fires with the connection's transport, by which
+/// [`Transport::with_protocol`] reaches the protocol.
+///
+/// All protocols of a plugin are of one type, an enum where there are several. A factory of any
+/// other type builds nothing: that is logged, and the deferred fails
+/// [`REFUSED`](crate::code::REFUSED). The factory is dropped uncalled where the connection can't be
+/// made, or is given up.
+///
+/// ```no_run
+/// use torsade_guest::{Deferred, Protocol, Transport, Waiting, endpoints};
+///
+/// enum Either {
+///     /// A connection that arrived: what it sends goes to the other one.
+///     Front(Transport<Either>),
+///     /// The one that was made for it: what it sends goes back.
+///     Back { front: Transport<Either> },
+/// }
+///
+/// impl Protocol for Either {
+///     fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
+///         let Either::Front(front) = self else {
+///             let Either::Back { front } = self else { return None };
+///             front.write(data);
+///             return None;
+///         };
+///         let (front, data) = (front.clone(), data.to_vec());
+///         let back = endpoints::connect_protocol("tcp:10.0.0.7:80", |_| Either::Back { front });
+///         Some(Deferred::from(back).map(move |back| back.write(&data)).into())
+///     }
+/// }
+/// ```
+///
+/// # Errors
+/// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
+#[track_caller]
+pub fn connect_protocol<P: Protocol>(
+    endpoint: &str,
+    factory: impl FnOnce(Transport<P>) -> P + 'static,
+) -> Result<Deferred<Transport<P>>, Failure> {
+    let asked = connect(endpoint)?;
+    let id = asked.number().expect("a question to the host has a number");
+    let built = Rc::new(Cell::new(None));
+    let transport_of = Rc::clone(&built);
+    let place = factories::insert(id, move |transport: Transport<P>| {
+        transport_of.set(Some(transport.clone()));
+        factory(transport)
+    });
+    Ok(asked.both(move |connected| {
+        drop(place);
+        let no_protocol = || Failure::new(code::REFUSED, "no protocol was built");
+        connected.and_then(|()| built.take().ok_or_else(no_protocol))
+    }))
 }
 
 /// Listens on an endpoint at run time, as FTP's passive mode does: `tcp:PORT:interface=IP`,

@@ -60,6 +60,7 @@ mod connection;
 mod cooperate;
 mod deferred;
 pub mod endpoints;
+mod factories;
 pub mod files;
 #[cfg(target_family = "wasm")]
 mod heap;

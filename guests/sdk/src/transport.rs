@@ -146,6 +146,29 @@ impl<P> Transport<P> {
         self.handle().abort_connection();
     }
 
+    /// A deferred that fires when the connection is lost, after its protocol's `connection_lost`; at
+    /// once where it is lost already, or its protocol not built yet.
+    ///
+    /// ```no_run
+    /// # use torsade_guest::{Protocol, Transport};
+    /// # fn keep<P: Protocol>(transport: Transport<P>) {
+    /// let lost = transport.when_lost();
+    /// lost.map(|()| torsade_guest::info!("the upstream is gone")).detach();
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn when_lost(&self) -> Deferred<()>
+    where
+        P: 'static,
+    {
+        let shared = Rc::downgrade(&self.shared);
+        self.shared.connection.when_lost(move |number| {
+            if let Some(shared) = shared.upgrade() {
+                shared.connection.done(number);
+            }
+        })
+    }
+
     /// Ends this side's half of the stream once all that is queued is sent; the peer sees the end
     /// of the stream and can still send.
     ///
