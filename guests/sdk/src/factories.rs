@@ -11,8 +11,10 @@ thread_local! {
     /// Each a [`Factory`] of some type.
     static FACTORIES: RefCell<Callbacks<Box<dyn Any>>> = const { RefCell::new(Callbacks::new()) };
     /// What takes one out; a pointer, so that a plugin that inserts none has none of the code.
-    static TAKE: Cell<Option<fn(u64) -> Option<Box<dyn Any>>>> = const { Cell::new(None) };
+    static TAKE: Cell<Option<Take>> = const { Cell::new(None) };
 }
+
+type Take = fn(u64) -> Option<Box<dyn Any>>;
 
 /// Makes the protocol of a transport.
 type Factory<T, P> = Box<dyn FnOnce(T) -> P>;

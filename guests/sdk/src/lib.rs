@@ -39,8 +39,10 @@
 //! The table in [`twisted`] maps Twisted's behaviours to it. An event
 //! handler that waits for something returns it, and may be an `async fn`
 //! ([`Transport::run`]). [`Lock`], [`Semaphore`] and [`Queue`] are for taking turns,
-//! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. In tests
-//! [`testing::Clock`] stands in for the host's clock and timers.
+//! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. A plugin that is a
+//! client dials by [`endpoints`], keeps a connection up by a [`ReconnectingClient`], and shares
+//! several by a [`ConnectionPool`]. In tests [`testing::Clock`] stands in for the host's clock and
+//! timers.
 //!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!
@@ -50,6 +52,7 @@
 //! running event asked for is done. On every other target the crate compiles, so that a plugin's
 //! own code can be tested there, but a call of the host aborts the process.
 
+mod back_off;
 #[doc(hidden)]
 pub mod bindings;
 mod callbacks;
@@ -72,10 +75,13 @@ pub mod log;
 mod looping;
 #[doc(hidden)]
 pub mod manifest;
+mod outgoing;
 mod plugin;
+mod pool;
 mod protocol;
 mod queue;
 pub mod random;
+mod reconnecting;
 pub mod resolver;
 mod semaphore;
 pub mod sql;
@@ -88,14 +94,18 @@ mod turn;
 pub mod twisted {}
 mod types;
 
+pub use back_off::BackOff;
 pub use cooperate::{CooperativeTask, Cooperator, Slice, cooperate};
 pub use deferred::{
     Answer, Answered, Canceller, Deferred, DeferredList, Firing, ListResult, Waiting,
 };
 pub use looping::LoopingCall;
+pub use outgoing::Outgoing;
 pub use plugin::{Config, NoConfig, Plugin};
+pub use pool::{ConnectionPool, PoolLimits, Pooled};
 pub use protocol::{Origin, Protocol};
 pub use queue::Queue;
+pub use reconnecting::ReconnectingClient;
 pub use semaphore::{Lock, Permit, Semaphore};
 pub use transport::Transport;
 pub use types::{Address, Datetime, Failure, Reason, code};

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
 
 use crate::bindings::torsade::plugin::random as host;
+use crate::testing;
 
 /// The host gives at most this many bytes a call.
 const CALL_BYTES_MAX: usize = 4096;
@@ -12,14 +13,17 @@ pub fn bytes(length: usize) -> Vec<u8> {
     let mut all = Vec::with_capacity(length);
     while all.len() < length {
         let part = CALL_BYTES_MAX.min(length - all.len());
-        all.extend_from_slice(&host::bytes(part as u32));
+        match testing::random() {
+            None => all.extend_from_slice(&host::bytes(part as u32)),
+            Some(next) => all.extend(next().to_le_bytes().into_iter().take(part)),
+        }
     }
     all
 }
 
 /// A random number.
 pub fn number() -> u64 {
-    host::number()
+    testing::random().map_or_else(host::number, |next| next())
 }
 
 /// A seeded hasher for a `HashMap` whose keys a peer chooses.

@@ -1,4 +1,5 @@
-//! For tests of guests, native ones and others: a clock that is moved by hand, and the log's lines.
+//! For tests of guests, native ones and others: a clock that is moved by hand, chance from a seed,
+//! and the log's lines.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -41,6 +42,10 @@ thread_local! {
     static TIME: RefCell<Option<Rc<dyn Time>>> = const { RefCell::new(None) };
     /// What keeps a line; a pointer, so that a plugin that keeps none has none of the code.
     static KEEPER: Cell<Option<Keeper>> = const { Cell::new(None) };
+    /// What gives random numbers in the host's stead; a pointer for the same reason.
+    static RANDOM: Cell<Option<fn() -> u64>> = const { Cell::new(None) };
+    /// Where the seeded numbers stand.
+    static SEED: Cell<u64> = const { Cell::new(0) };
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -145,6 +150,52 @@ impl Time for Moved {
 /// sandbox, where no event is running, nothing is ever left.
 pub fn settle() {
     turn::settle();
+}
+
+/// Has the random numbers of this thread come from a seed while it lives, instead of the host: the
+/// same ones each time.
+///
+/// ```
+/// use torsade_guest::{random, testing::Random};
+///
+/// let first = {
+///     let _random = Random::seeded(7);
+///     random::number()
+/// };
+/// let _random = Random::seeded(7);
+/// assert_eq!(random::number(), first);
+/// assert_ne!(random::number(), first);
+/// ```
+pub struct Random(());
+
+impl Random {
+    /// Begins to give numbers.
+    #[must_use = "numbers come from the seed as long as this value lives"]
+    pub fn seeded(seed: u64) -> Self {
+        SEED.set(seed);
+        RANDOM.set(Some(seeded_number));
+        Random(())
+    }
+}
+
+impl Drop for Random {
+    fn drop(&mut self) {
+        RANDOM.set(None);
+    }
+}
+
+/// What gives random numbers, while something does.
+pub(crate) fn random() -> Option<fn() -> u64> {
+    RANDOM.get()
+}
+
+/// SplitMix64, of Steele, Lea and Flood: a counter whose bits are mixed well.
+fn seeded_number() -> u64 {
+    let counter = SEED.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+    SEED.set(counter);
+    let mixed = (counter ^ (counter >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 /// Keeps the lines that are logged on this thread while it lives, instead of the host.

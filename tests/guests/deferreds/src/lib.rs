@@ -6,9 +6,11 @@
 
 mod cancelling;
 mod chains;
+mod clients;
 mod component;
 mod futures;
 mod lists;
+mod pools;
 mod time;
 mod turns;
 mod work;
@@ -33,6 +35,8 @@ pub fn behaviours() -> Vec<Behaviour> {
         turns::behaviours(),
         time::behaviours(),
         work::behaviours(),
+        clients::behaviours(),
+        pools::behaviours(),
     ];
     all.concat()
 }
