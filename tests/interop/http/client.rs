@@ -6,16 +6,16 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(in super::super) struct Answer {
+    pub(in super::super) status: u16,
     /// Status line and fields, as they came.
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
+    pub(in super::super) head: String,
+    pub(in super::super) body: Vec<u8>,
 }
 
 impl Answer {
     /// Reads one answer to a request that was not HEAD, and no more.
-    pub(super) fn read(from: &mut impl Read) -> Result<Self> {
+    pub(in super::super) fn read(from: &mut impl Read) -> Result<Self> {
         let mut answer = Self::read_head(from)?;
         let length = answer.field("content-length").map(str::parse).transpose()?.unwrap_or(0);
         answer.body = vec![0; length];
@@ -24,7 +24,7 @@ impl Answer {
     }
 
     /// Reads an answer without a body.
-    pub(super) fn read_head(from: &mut impl Read) -> Result<Self> {
+    pub(in super::super) fn read_head(from: &mut impl Read) -> Result<Self> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -41,7 +41,7 @@ impl Answer {
     }
 
     /// The only value of a field.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(in super::super) fn field(&self, name: &str) -> Option<&str> {
         let mut values = self.head.lines().skip(1).filter_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -52,7 +52,7 @@ impl Answer {
     }
 
     /// The answer has this status, and says that nothing follows if `closes`.
-    pub(super) fn expect(self, status: u16, closes: bool) -> Result<Self> {
+    pub(in super::super) fn expect(self, status: u16, closes: bool) -> Result<Self> {
         let says = self.field("connection").is_some_and(|value| value.contains("close"));
         ensure!(self.status == status, "not {status}, but:\n{}", self.head);
         ensure!(says == closes, "it says that the connection ends: {says}\n{}", self.head);
@@ -61,7 +61,7 @@ impl Answer {
 }
 
 /// The connection has nothing more to give.
-pub(super) fn is_over(from: &mut impl Read) -> Result<()> {
+pub(in super::super) fn is_over(from: &mut impl Read) -> Result<()> {
     let mut rest = Vec::new();
     from.read_to_end(&mut rest).context("the end of the connection")?;
     ensure!(rest.is_empty(), "more was answered: {}", rest.escape_ascii());

@@ -1,6 +1,6 @@
 //! Files over HTTP, to real clients over real sockets.
 
-mod client;
+pub(super) mod client;
 mod limits;
 mod logs;
 mod paths;

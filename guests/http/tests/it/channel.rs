@@ -21,13 +21,13 @@ fn converse(pieces: &[&[u8]]) -> String {
                     let response = Response::new(Status::Ok, "text/plain", target + " " + &body);
                     channel.answer(&factory, &response, &mut out)
                 }
-                Step::Close => return String::from_utf8(out).unwrap() + "[closed]",
+                Step::Close => return String::from_utf8_lossy(&out).into_owned() + "[closed]",
                 Step::Resume => channel.resume(&factory, &mut out),
                 Step::Wait => break,
             };
         }
     }
-    String::from_utf8(out).unwrap()
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The same, cut at every place and byte by byte.
