@@ -6,6 +6,7 @@ mod bad_plugin;
 mod cache;
 mod deferreds;
 mod endpoints;
+mod examples;
 mod faults;
 mod http;
 mod pressure;
@@ -28,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         cache::trials(),
         deferreds::trials(),
         endpoints::trials(),
+        examples::trials(),
         faults::trials(),
         http::trials(),
         pressure::trials(),

@@ -3,10 +3,12 @@
 mod source;
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use serde::de::DeserializeOwned;
 use torsade::config::{self, Limits};
 use torsade_tests::guests::repository;
 use wit_parser::{Docs, Resolve, Span, Type, TypeDefKind};
@@ -234,22 +236,38 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
     let limits = compare("### Limits", known.next())?;
     compare("### Grants", known.next())?;
 
-    let wrong = serde_json::from_str::<torsade_http::config::Config>("{\"zz\": 1}");
-    let wrong = wrong.err().context("zz is no key")?.to_string();
-    let known = wrong.split('`').skip(3).step_by(2).map(str::to_owned).collect();
-    let http = compare("### The HTTP plugin's `config`", Some(known))?.replace("\" = ", "\": ");
+    let http = compare(HTTP, Some(plugin_keys::<torsade_http::config::Config>()?))?;
+    let guestbook = compare(GUESTBOOK, Some(plugin_keys::<torsade_guestbook::config::Config>()?))?;
 
     let text = format!("{service}limits = {{ {limits} }}");
     let read = config::parse(&file, text.as_bytes()).context("README.md: ### Limits")?;
     if read.services.first().map(|service| &service.limits) != Some(&Limits::default()) {
         problems.push(format!("README.md: ### Limits: a default is not the code's: {limits}"));
     }
-    let read: torsade_http::config::Config =
-        serde_json::from_str(&format!("{{{http}}}")).context("README.md: the HTTP plugin")?;
-    if format!("{read:?}") != format!("{:?}", torsade_http::config::Config::default()) {
-        problems.push(format!("README.md: HTTP: a default is not the code's: {http}"));
-    }
+    problems.extend(not_defaults::<torsade_http::config::Config>(HTTP, &http)?);
+    problems.extend(not_defaults::<torsade_guestbook::config::Config>(GUESTBOOK, &guestbook)?);
     Ok(problems)
+}
+
+const HTTP: &str = "### The HTTP plugin's `config`";
+const GUESTBOOK: &str = "### The guestbook's `config`";
+
+/// The keys that a plugin's configuration knows, as the message about one that it doesn't says.
+fn plugin_keys<C: DeserializeOwned>() -> Result<BTreeSet<String>> {
+    let wrong = serde_json::from_str::<C>("{\"zz\": 1}").err().context("zz is no key")?;
+    Ok(wrong.to_string().split('`').skip(3).step_by(2).map(str::to_owned).collect())
+}
+
+/// What is to be said of a table whose values are not what the plugin takes without them.
+fn not_defaults<C>(heading: &str, values: &str) -> Result<Option<String>>
+where
+    C: Debug + Default + DeserializeOwned,
+{
+    let json = format!("{{{}}}", values.replace("\" = ", "\": "));
+    let read: C = serde_json::from_str(&json).with_context(|| heading.to_owned())?;
+    let is_default = format!("{read:?}") == format!("{:?}", C::default());
+    let problem = || format!("README.md: {heading}: a default is not the code's: {values}");
+    Ok((!is_default).then(problem))
 }
 
 fn the_top_folder_holds_what_it_should() -> Result<Vec<String>> {
