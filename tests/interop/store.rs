@@ -53,7 +53,7 @@ impl Store {
     }
 
     /// No plugin has trapped, and the host is well.
-    fn is_well(mut self) -> Result<()> {
+    fn ends_well(mut self) -> Result<()> {
         let status = self.host.terminate()?;
         let log = self.host.log();
         let is_well = status.success() && !log.contains("ERROR") && !log.contains("WARN");

@@ -12,7 +12,7 @@ use torsade_http::channel::{Channel, Factory, Response, Step};
 use torsade_http::places::Places;
 
 use crate::book::{self, Format, Plan};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::store;
 
 /// An instance: one guestbook, and its connections.
@@ -33,7 +33,7 @@ impl Plugin for Guestbook {
 
     fn start(config: Config) -> Result<Self, String> {
         config.check()?;
-        let factory = Factory::new(config::limits(), "torsade");
+        let factory = Factory::new(config.limits(), "torsade");
         let shared = Shared { config, factory, connections: Places::default() };
         Ok(Self { shared: Rc::new(RefCell::new(shared)) })
     }

@@ -11,11 +11,21 @@ pub struct Config {
     pub title: String,
     /// Posts on one page, 1 to 100.
     pub posts_a_page: u32,
+    /// Seconds from the first byte of a request's head to its last. What is slower is answered
+    /// 408.
+    pub head_timeout: u32,
+    /// Seconds that a connection may wait for its first or its next request.
+    pub keep_alive_timeout: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { title: "Guestbook".into(), posts_a_page: 20 }
+        Self {
+            title: "Guestbook".into(),
+            posts_a_page: 20,
+            head_timeout: 10,
+            keep_alive_timeout: 60,
+        }
     }
 }
 
@@ -28,21 +38,28 @@ impl Config {
         if !(1..=MAX_POSTS_A_PAGE).contains(&self.posts_a_page) {
             return Err(format!("posts-a-page: must be 1 to {MAX_POSTS_A_PAGE}"));
         }
+        for (key, value) in
+            [("head-timeout", self.head_timeout), ("keep-alive-timeout", self.keep_alive_timeout)]
+        {
+            if value == 0 {
+                return Err(format!("{key}: must be at least 1"));
+            }
+        }
         Ok(())
     }
-}
 
-/// What a peer may take of a connection's memory and time.
-pub fn limits() -> Limits {
-    Limits {
-        head: 16 * 1024,
-        target: 1024,
-        headers: 100,
-        body: MAX_BODY,
-        head_timeout: 10 * SECOND,
-        body_timeout: 30 * SECOND,
-        keep_alive_timeout: 60 * SECOND,
-        requests: u32::MAX,
+    /// What a peer may take of a connection's memory and time.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            head: 16 * 1024,
+            target: 1024,
+            headers: 100,
+            body: MAX_BODY,
+            head_timeout: u64::from(self.head_timeout) * SECOND,
+            body_timeout: 30 * SECOND,
+            keep_alive_timeout: u64::from(self.keep_alive_timeout) * SECOND,
+            requests: u32::MAX,
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Requests to the guestbook: bytes in, and what is asked of the database, or answered.
 
 use torsade_guestbook::book::{self, Format, Plan};
-use torsade_guestbook::config::{self, Config};
+use torsade_guestbook::config::Config;
 use torsade_guestbook::store::{Post, Posts};
 use torsade_http::channel::{Channel, Factory, Response, Step};
 
 /// What a request comes to, for a person.
 fn plan(request: &str) -> String {
-    let factory = Factory::new(config::limits(), "");
+    let factory = Factory::new(Config::default().limits(), "");
     let mut out = Vec::new();
     match Channel::new(&factory).received(&factory, request.as_bytes(), &mut out) {
         Step::Answer(request) => match book::plan(&request) {
@@ -123,6 +123,21 @@ fn programs_get_json() {
         serde_json::from_str(&shown(vec![a_post()], true, None, Format::Json)).unwrap();
     assert_eq!((&json["older"], &json["posts"][0]["id"]), (&true.into(), &5.into()));
     assert_eq!(json["posts"][0]["text"], a_post().text);
+}
+
+#[test]
+fn mistakes_in_the_configuration_name_their_key() {
+    for (json, key) in [
+        (r#"{"titel": "a"}"#, "titel"),
+        (r#"{"posts-a-page": 0}"#, "posts-a-page"),
+        (r#"{"posts-a-page": 101}"#, "posts-a-page"),
+        (r#"{"head-timeout": 0}"#, "head-timeout"),
+        (r#"{"keep-alive-timeout": -1}"#, "u32"),
+    ] {
+        let read = serde_json::from_str::<Config>(json).map_err(|error| error.to_string());
+        let error = read.and_then(|config| config.check()).unwrap_err();
+        assert!(error.contains(key), "{json}: {error}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Lists, posts and pages, as a browser sees them.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use torsade_tests::guests;
 
-use super::super::http::client::Answer;
+use super::super::http::client::{Answer, is_over};
 use super::super::{program_trial, trial};
 use super::Guestbook;
 
@@ -23,6 +23,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("guestbook::it_pages", it_pages),
         trial("guestbook::pipelined_requests_are_answered_in_order", pipelined_requests),
         trial("guestbook::a_peer_that_reads_late_gets_every_answer", a_late_reader),
+        trial("guestbook::a_slow_peer_is_told_so", a_slow_peer),
         trial("guestbook::a_database_that_is_full_is_503", a_full_database),
         trial("guestbook::only_its_user_can_read_what_it_keeps", only_its_user),
         trial("guestbook::the_file_server_is_not_in_it", the_file_server_is_not_in_it),
@@ -133,12 +134,10 @@ fn pipelined_requests() -> Result<()> {
         let list = Answer::read(&mut client.0)?.expect(200, false)?;
         let list: serde_json::Value = serde_json::from_slice(&list.body)?;
         let posts = list["posts"].as_array().context("posts")?;
-        ensure!(posts.len() == count && posts[0]["text"] == count.to_string(), "{posts:?}");
+        let text = posts.first().and_then(|post| post["text"].as_str());
+        ensure!(posts.len() == count && text == Some(&*count.to_string()), "{posts:?}");
     }
-    let mut rest = Vec::new();
-    client.0.read_to_end(&mut rest)?;
-    ensure!(rest.is_empty(), "{}", rest.escape_ascii());
-    Ok(())
+    is_over(&mut client.0)
 }
 
 /// More answers than may wait for a peer that takes none.
@@ -164,6 +163,21 @@ fn a_late_reader() -> Result<()> {
     // And it goes on.
     client.post("text=last")?;
     ensure!(client.page(None)?.0[0].text == "last", "it is not there");
+    Ok(())
+}
+
+fn a_slow_peer() -> Result<()> {
+    let book =
+        Guestbook::new("per-worker", "config = { head-timeout = 1, keep-alive-timeout = 2 }")?;
+    let (mut slow, mut idle) = (book.client()?, book.client()?);
+    slow.post("text=a")?;
+    idle.post("text=b")?;
+    slow.0.write_all(b"GET / HTTP/1.1\r\n")?;
+    Answer::read(&mut slow.0)?.expect(408, true)?;
+    // Nobody is told anything between two requests.
+    for client in [slow, idle] {
+        is_over(&mut { client.0 })?;
+    }
     Ok(())
 }
 

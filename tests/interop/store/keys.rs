@@ -59,7 +59,7 @@ fn keys_are_set_and_scanned(place: &str) -> Result<()> {
     ] {
         client.expect(line, answer)?;
     }
-    store.is_well()
+    store.ends_well()
 }
 
 fn keys_in_vain(place: &str) -> Result<()> {
@@ -84,7 +84,7 @@ fn keys_in_vain(place: &str) -> Result<()> {
         client.fails(line, code, word)?;
     }
     client.expect("scan\ttext \tnull\t10", "entries\t")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn keys_expire(place: &str) -> Result<()> {
@@ -101,7 +101,7 @@ fn keys_expire(place: &str) -> Result<()> {
     client.expect("get\ttext short", "none")?;
     client.expect("compare and set\ttext short\tnull\ttext 2", "true")?;
     client.expect("get\ttext short", "2")?;
-    store.is_well()
+    store.ends_well()
 }
 
 /// Clients on all workers count by compare-and-set: no step is lost, and none done twice.
@@ -128,7 +128,7 @@ fn one_of_many() -> Result<()> {
         clients.into_iter().try_for_each(|client| client.join().expect("it does not panic"))
     })?;
     store.client()?.expect("get\ttext n", &(CLIENTS * STEPS).to_string())?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn survive_in_a_file() -> Result<()> {
@@ -140,7 +140,7 @@ fn survive_in_a_file() -> Result<()> {
     thread::sleep(Duration::from_millis(20));
     let store = store.again()?;
     store.client()?.expect("scan\ttext \tnull\t10", "entries\ta=1\tb=2")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn gone_from_memory() -> Result<()> {
@@ -153,5 +153,5 @@ fn gone_from_memory() -> Result<()> {
     let store = store.again()?;
     store.client()?.expect("get\ttext a", "none")?;
     ensure!(!store.folder.path().join("state").exists(), "there is a state folder");
-    store.is_well()
+    store.ends_well()
 }

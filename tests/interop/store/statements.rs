@@ -87,7 +87,7 @@ fn statements_in_vain(place: &str) -> Result<()> {
     // Nothing of them is done.
     let all = "query\tSELECT id, a, n FROM t";
     client.expect(all, "rows\tid\ta\tn | integer 1\ttext a\tinteger 1")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn schema(client: &mut super::Client) -> Result<()> {
@@ -110,7 +110,7 @@ fn values_come_back() -> Result<()> {
     client.expect("query\tSELECT length(?) AS n\ttext*1048576", "rows\tn | integer 1048576")?;
     client.expect("query\tSELECT ? AS n\treal NaN", "rows\tn | null")?;
     client.expect("execute\tUPDATE v SET a = 1", "executed\t1\t1")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn a_batch_is_done_or_not() -> Result<()> {
@@ -130,7 +130,7 @@ fn a_batch_is_done_or_not() -> Result<()> {
     let many = "batch of\t1000\tINSERT INTO u VALUES (1)";
     client.expect(many, "executed 1000")?;
     client.expect("query\tSELECT count(*) AS n FROM u", "rows\tn | integer 1000")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn what_a_query_may_bring() -> Result<()> {
@@ -148,7 +148,7 @@ fn what_a_query_may_bring() -> Result<()> {
     client.fails(&count("n + 1"), "limit", "limits.rows")?;
     client.fails("query\tSELECT ?\ttext*1009", "limit", "limits.row-bytes")?;
     client.fails("query\tSELECT zeroblob(600), zeroblob(600)", "limit", "limits.row-bytes")?;
-    store.is_well()
+    store.ends_well()
 }
 
 /// A statement that has no end.
@@ -168,7 +168,7 @@ fn a_query_has_its_time() -> Result<()> {
     let both = format!("batch\tINSERT INTO u VALUES (1)\t;\t{ENDLESS_INSERT}");
     client.fails(&both, "timed-out", "statement 2")?;
     client.expect("query\tSELECT count(*) AS n FROM u", "rows\tn | integer 0")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn a_cancelled_statement() -> Result<()> {
@@ -193,7 +193,7 @@ fn a_cancelled_statement() -> Result<()> {
     }
     client.expect("query\tSELECT 1 AS a", "rows\ta | integer 1")?;
     idles(&store)?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn a_lost_connection() -> Result<()> {
@@ -207,7 +207,7 @@ fn a_lost_connection() -> Result<()> {
     }
     store.client()?.expect("query\tSELECT 1 AS a", "rows\ta | integer 1")?;
     idles(&store)?;
-    store.is_well()
+    store.ends_well()
 }
 
 /// Waits until nothing computes any more.
@@ -235,7 +235,7 @@ fn questions_beyond_the_limit() -> Result<()> {
     client.expect("flood\t20", "20\t0")?;
     client.expect("flood\t1000", "20\t980")?;
     client.expect("flood\t20", "20\t0")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn a_full_database() -> Result<()> {
@@ -247,7 +247,7 @@ fn a_full_database() -> Result<()> {
         client.fails("set\ttext k\tblob*300000", "limit", "database-size")?;
         client.expect("query\tSELECT count(*) AS n FROM v", "rows\tn | integer 0")?;
         client.expect("execute\tINSERT INTO v VALUES (1)", "executed\t1\t1")?;
-        store.is_well()?;
+        store.ends_well()?;
     }
     Ok(())
 }
@@ -259,7 +259,7 @@ fn survive_in_a_file() -> Result<()> {
     client.expect("execute\tINSERT INTO v VALUES ('kept')", "executed\t1\t1")?;
     let store = store.again()?;
     store.client()?.expect("query\tSELECT a FROM v", "rows\ta | text kept")?;
-    store.is_well()
+    store.ends_well()
 }
 
 fn gone_from_memory() -> Result<()> {
@@ -273,5 +273,5 @@ fn gone_from_memory() -> Result<()> {
     let store = store.again()?;
     store.client()?.fails("query\tSELECT a FROM v", "sql", "no such table")?;
     ensure!(!store.folder.path().join("state").exists(), "there is a state folder");
-    store.is_well()
+    store.ends_well()
 }
