@@ -8,10 +8,16 @@ mod deferreds;
 mod endpoints;
 mod examples;
 mod faults;
+mod guestbook;
 mod http;
+mod portforward;
 mod pressure;
+mod redial;
+mod resolve;
 mod stopping;
+mod store;
 mod streams;
+mod timers;
 
 use std::path::Path;
 
@@ -31,10 +37,16 @@ pub(crate) fn trials() -> Vec<Trial> {
         endpoints::trials(),
         examples::trials(),
         faults::trials(),
+        guestbook::trials(),
         http::trials(),
+        portforward::trials(),
         pressure::trials(),
+        redial::trials(),
+        resolve::trials(),
         stopping::trials(),
+        store::trials(),
         streams::trials(),
+        timers::trials(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -91,7 +103,7 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 13] = [
+const GUESTS: [(&str, &str); 12] = [
     ("@deferreds", "tests/guests/deferreds"),
     ("@echo", "guests/echo"),
     ("@guestbook", "guests/guestbook"),
@@ -104,5 +116,4 @@ const GUESTS: [(&str, &str); 13] = [
     ("@store", "tests/guests/store"),
     ("@timing", "tests/guests/timing"),
     ("@unruly", "tests/guests/unruly"),
-    ("@blocking", "tests/guests/blocking"),
 ];

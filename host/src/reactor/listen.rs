@@ -41,7 +41,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         deals: bool,
     ) -> io::Result<()> {
         let origin = Origin::Accepted(endpoint);
-        self.add_listener(Listener { socket, service, origin, life: None, deals, waits: false }).map(drop)
+        self.add_listener(Listener { socket, service, origin, life: None, deals, waits: false })
+            .map(drop)
     }
 
     fn add_listener(
@@ -74,9 +75,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return Err(Failure::new("io", "the host is stopping: no new connection will come"));
         }
         let life = self.lives.get(life_id).expect("it has just asked");
-        if self.stopping {
-            return Err(Failure::new("io", "the host is stopping: no more is accepted"));
-        }
         let (service, settings) = (life.service, &self.services[life.service].settings);
         if life.listeners.len() >= settings.listeners {
             let message = format!("limits.listeners: {} are open", settings.listeners);
