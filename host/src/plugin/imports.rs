@@ -93,11 +93,8 @@ impl deferreds::HostDeferred for Guest {
 
 impl deferreds::HostOutcome for Guest {
     fn drop(&mut self, this: Resource<OutcomeHandle>) -> Result<()> {
-        match self.take_outcome(&this)? {
-            // Nobody can name the listener any more.
-            Outcome::Listening { listener, .. } => self.record(Effect::StopListening { listener }),
-            _ => Ok(()),
-        }
+        let outcome = self.take_outcome(&this)?;
+        self.drop_outcome(&outcome)
     }
 }
 
@@ -113,12 +110,30 @@ impl timers::Host for Guest {
     fn elapsed(&mut self, of: Resource<OutcomeHandle>) -> Result<Result<(), types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Elapsed => Ok(()),
-            other => Err(not_wanted(other, "a timer")),
+            other => Err(self.not_wanted(other, "a timer")?),
         })
     }
 }
 
 impl Guest {
+    /// The failure of an outcome that isn't the value that was asked for.
+    fn not_wanted(&mut self, outcome: Outcome, wanted: &str) -> Result<types::Failure> {
+        self.drop_outcome(&outcome)?;
+        Ok(match outcome {
+            Outcome::Failed(Failure { code, message }) => failure(&code, message),
+            _ => failure("wrong-kind", format!("the outcome is not that of {wanted}")),
+        })
+    }
+
+    /// Nobody takes what a deferred came to.
+    fn drop_outcome(&mut self, outcome: &Outcome) -> Result<()> {
+        match *outcome {
+            // Nobody can name the listener any more.
+            Outcome::Listening { listener, .. } => self.record(Effect::StopListening { listener }),
+            _ => Ok(()),
+        }
+    }
+
     /// Asks a question whose answer `effect` will bring.
     pub(in crate::plugin) fn ask(&mut self, effect: impl FnOnce(u64) -> Effect) -> Result<Asked> {
         if self.is_job {
@@ -178,14 +193,6 @@ fn log_level(level: log::Level) -> LogLevel {
         log::Level::Info => LogLevel::Info,
         log::Level::Debug => LogLevel::Debug,
         log::Level::Trace => LogLevel::Trace,
-    }
-}
-
-/// The failure of an outcome that isn't the value that was asked for.
-fn not_wanted(outcome: Outcome, wanted: &str) -> types::Failure {
-    match outcome {
-        Outcome::Failed(Failure { code, message }) => failure(&code, message),
-        _ => failure("wrong-kind", format!("the outcome is not that of {wanted}")),
     }
 }
 

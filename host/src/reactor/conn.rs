@@ -1,5 +1,7 @@
 //! Connections: a stream joined to a protocol, from the handshake to the last byte.
 
+use std::mem;
+
 use crate::arena::Id;
 use crate::capability;
 use crate::net::{Address, Net, Ready};
@@ -39,6 +41,8 @@ pub(super) struct Conn<S> {
     lingering: Option<usize>,
     service: usize,
     origin: Origin,
+    /// It counts against the service's connections.
+    counted: bool,
     /// Its protocol is to be built once the life has started.
     unbuilt: bool,
     peer: Address,
@@ -79,8 +83,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     ) {
         let settings = &self.services[service].settings;
         if !settings.census.enter(peer_ip(&peer)) {
-            let name = &*settings.name;
-            tracing::warn!(service = name, %peer, "limits.connections or connections-per-peer is reached");
+            let (name, full) = (&*settings.name, settings.census.is_full());
+            let key = if full { "connections" } else { "connections-per-peer" };
+            tracing::warn!(service = name, %peer, "limits.{key} is reached");
             return self.net.close(socket);
         }
         let id = self.conns.reserve();
@@ -123,6 +128,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             lingering: None,
             service: life.service,
             origin,
+            counted: !matches!(origin, Origin::Dialled(_)),
             unbuilt: true,
             peer,
         };
@@ -139,7 +145,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Asks the plugin for the protocol of a connection, once.
     pub(super) fn build(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if !std::mem::take(&mut conn.unbuilt) {
+        if !mem::take(&mut conn.unbuilt) {
             return;
         }
         let Some(life_id) = conn.life else { return };
@@ -314,6 +320,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         let (life, place, origin) = (conn.life.take(), conn.place, conn.origin);
+        if let Some(life) = life.and_then(|life| self.lives.get_mut(life))
+            && life.goes_on_without_one()
+            && mem::take(&mut conn.counted)
+        {
+            life.counted.push(peer_ip(&conn.peer));
+        }
         if in_order && conn.stream.must_linger(&mut self.net) {
             conn.lingering = Some(LINGER_BYTES);
             let at = self.net.now() + self.services[conn.service].settings.linger;
@@ -344,7 +356,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Closes the socket.
     pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.remove(id) else { return };
-        if !matches!(conn.origin, Origin::Dialled(_)) {
+        if conn.counted {
             self.services[conn.service].settings.census.leave(peer_ip(&conn.peer));
         }
         let reset = matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut));
@@ -389,7 +401,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// The connection's transport changed: it is flushed at the end of the turn.
     pub(super) fn touch(&mut self, id: ConnId<N::Stream>) {
         if let Some(conn) = self.conns.get_mut(id)
-            && !std::mem::replace(&mut conn.is_touched, true)
+            && !mem::replace(&mut conn.is_touched, true)
         {
             self.touched.push_back(id);
         }
@@ -398,7 +410,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// The connection has more to do: in the next turn.
     pub(super) fn queue_again(&mut self, id: ConnId<N::Stream>) {
         if let Some(conn) = self.conns.get_mut(id)
-            && !std::mem::replace(&mut conn.is_again, true)
+            && !mem::replace(&mut conn.is_again, true)
         {
             self.again.push_back(id);
         }

@@ -1,6 +1,7 @@
 //! Lives: the instances of plugins, from their start to their last connection or their fault.
 
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Reactor;
@@ -27,8 +28,18 @@ pub(super) struct Life {
     pub(super) listeners: Vec<u64>,
     /// How many connections it has dialled, or is dialling.
     pub(super) outgoing: usize,
+    /// The peers of connections that are gone and still count against the service's, since the
+    /// instance that was made for them lives on.
+    pub(super) counted: Vec<Option<IpAddr>>,
     /// Whether it lives beyond its last connection.
     shared: bool,
+}
+
+impl Life {
+    /// Whether it was made for a connection, and lives beyond the end of one.
+    pub(super) fn goes_on_without_one(&self) -> bool {
+        !self.shared && self.conns.len() > 1
+    }
 }
 
 /// Who waits for a result: a deferred of a life.
@@ -96,6 +107,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             starting: None,
             listeners: Vec::new(),
             outgoing: 0,
+            counted: Vec::new(),
             shared,
         };
         let id = self.lives.insert(life);
@@ -124,6 +136,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         for listener in mem::take(&mut life.listeners) {
             self.close_listener(Id::from_u64(listener));
+        }
+        for peer in mem::take(&mut life.counted) {
+            self.services[life.service].settings.census.leave(peer);
         }
         Some(life)
     }

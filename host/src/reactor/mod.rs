@@ -285,8 +285,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn on_due(&mut self) {
-        // By the clock that plugins see: to none may its timer seem to fire early. What falls due by what this causes waits for the next turn.
-        for _ in 0..self.timers.len() {
+        // By the clock that plugins see: to none may its timer seem to fire early. What falls due by
+        // what this causes waits for the next turn, and so does the rest of a crowd.
+        for _ in 0..self.timers.len().min(DUE_A_TURN) {
             match self.timers.due(self.told) {
                 None => return,
                 Some(Due::Accept(listener)) => self.on_accept_due(Id::from_u64(listener)),
@@ -358,6 +359,9 @@ const READ_BYTES: usize = 68 * 1024;
 /// How many connections of a backlog are still served when the reactor stops: as many as a
 /// backlog holds that nobody raised.
 const ACCEPTS_AT_STOP: usize = 4096;
+
+/// How many timers fall due in one turn. What is left waits for the next, which comes at once.
+const DUE_A_TURN: usize = 1024;
 
 /// How often a turn goes from results to transports and back. What is left waits for the next.
 const ROUNDS_A_TURN: usize = 16;

@@ -20,6 +20,8 @@ pub(super) fn trials() -> Vec<Trial> {
             trials.push(trial(&name, move || an_end_leaves_nothing(instances, last)));
         }
     }
+    let counts = "asking::ending::a_sandbox_that_only_a_dialled_connection_keeps_counts";
+    trials.push(trial(counts, what_is_dialled_keeps_a_sandbox));
     trials
 }
 
@@ -66,4 +68,26 @@ fn an_end_leaves_nothing(instances: &str, last: &str) -> Result<()> {
     ensure!(status.success(), "{status}: {}", host.log());
     ensure!(!host.log().contains("panicked at host"), "{}", host.log());
     Ok(())
+}
+
+/// Else new connections would find no room for their sandboxes.
+fn what_is_dialled_keeps_a_sandbox() -> Result<()> {
+    let ip = own_address();
+    let listener = TcpListener::bind((ip, 0))?;
+    let port = listener.local_addr()?.port();
+    let (_folder, host) = inquirer(&format!(
+        "grants = {{ connect = [\"tcp:{ip}:*\"], jobs = true, \
+         listen = [\"tcp:40000:interface={ip}\"] }}\nlimits = {{ instances = 1 }}\n"
+    ))?;
+    let mut lines = Lines::asking(&host)?;
+    lines.ask(&format!("a connect tcp:{ip}:{port}"), "a ok")?;
+    let mut peer = Lines::new(listener.accept()?.0)?;
+    peer.expect("dialled a")?;
+    drop(lines);
+    let waiting = host.connect("inquirer")?;
+    host.log_with(&["limits.connections is reached"])?;
+    drop(peer);
+    let mut lines = Lines::new(waiting)?;
+    lines.expect("hello")?;
+    lines.ask("b in 1", "b ok")
 }

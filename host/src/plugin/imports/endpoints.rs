@@ -5,7 +5,7 @@ use wasmtime::component::Resource;
 
 use super::super::bindings::torsade::plugin::{client_endpoints, server_endpoints, types};
 use super::super::outbox::{Effect, Guest, ListenerHandle, OutcomeHandle};
-use super::{Asked, Done, address, not_wanted};
+use super::{Asked, Done, address};
 use crate::capability::Outcome;
 
 impl client_endpoints::Host for Guest {
@@ -16,7 +16,7 @@ impl client_endpoints::Host for Guest {
     fn connected(&mut self, of: Resource<OutcomeHandle>) -> Result<Done> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Connected { .. } => Ok(()),
-            other => Err(not_wanted(other, "a connection")),
+            other => Err(self.not_wanted(other, "a connection")?),
         })
     }
 }
@@ -35,7 +35,7 @@ impl server_endpoints::Host for Guest {
                 self.may_hold_another()?;
                 Ok(Ok(self.listeners.push(ListenerHandle { listener, address })))
             }
-            other => Ok(Err(not_wanted(other, "a listener"))),
+            other => Ok(Err(self.not_wanted(other, "a listener")?)),
         }
     }
 }

@@ -5,7 +5,7 @@ use wasmtime::component::Resource;
 
 use super::super::bindings::torsade::plugin::{files, types};
 use super::super::outbox::{Effect, FileHandle, Guest, OutcomeHandle, TransportHandle};
-use super::{Asked, Done, failure, not_wanted};
+use super::{Asked, Done, failure};
 use crate::capability::Outcome;
 use crate::capability::files::{Kind, Metadata};
 
@@ -24,7 +24,7 @@ impl files::Host for Guest {
                 self.may_hold_another()?;
                 Ok(Ok(self.files.push(FileHandle(file))))
             }
-            other => Ok(Err(not_wanted(other, "an opened file"))),
+            other => Ok(Err(self.not_wanted(other, "an opened file")?)),
         }
     }
 
@@ -41,7 +41,7 @@ impl files::Host for Guest {
                 .into_iter()
                 .map(|entry| files::Entry { name: entry.name, metadata: metadata(&entry.metadata) })
                 .collect()),
-            other => Err(not_wanted(other, "a listed folder")),
+            other => Err(self.not_wanted(other, "a listed folder")?),
         })
     }
 }

@@ -5,7 +5,7 @@ use wasmtime::component::Resource;
 
 use super::super::bindings::torsade::plugin::{jobs, types};
 use super::super::outbox::{Effect, Guest, OutcomeHandle};
-use super::{Asked, not_wanted};
+use super::Asked;
 use crate::capability::Outcome;
 
 impl jobs::Host for Guest {
@@ -20,7 +20,7 @@ impl jobs::Host for Guest {
     ) -> Result<std::result::Result<Vec<u8>, types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Output(output) => Ok(output),
-            other => Err(not_wanted(other, "a job")),
+            other => Err(self.not_wanted(other, "a job")?),
         })
     }
 }

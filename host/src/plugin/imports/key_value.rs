@@ -7,7 +7,7 @@ use wasmtime::component::Resource;
 
 use super::super::bindings::torsade::plugin::{key_value, types};
 use super::super::outbox::{Effect, Guest, OutcomeHandle};
-use super::{Asked, Done, not_wanted};
+use super::{Asked, Done};
 use crate::capability::Outcome;
 use crate::capability::operation::Operation;
 
@@ -22,7 +22,7 @@ impl key_value::Host for Guest {
     ) -> Result<std::result::Result<Option<Vec<u8>>, types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Got(value) => Ok(value),
-            other => Err(not_wanted(other, "a value")),
+            other => Err(self.not_wanted(other, "a value")?),
         })
     }
 
@@ -38,7 +38,7 @@ impl key_value::Host for Guest {
     fn done(&mut self, of: Resource<OutcomeHandle>) -> Result<Done> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Done => Ok(()),
-            other => Err(not_wanted(other, "a change of a key")),
+            other => Err(self.not_wanted(other, "a change of a key")?),
         })
     }
 
@@ -59,7 +59,7 @@ impl key_value::Host for Guest {
     ) -> Result<std::result::Result<bool, types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Compared(set) => Ok(set),
-            other => Err(not_wanted(other, "a comparison")),
+            other => Err(self.not_wanted(other, "a comparison")?),
         })
     }
 
@@ -76,7 +76,7 @@ impl key_value::Host for Guest {
                 .into_iter()
                 .map(|entry| key_value::Entry { key: entry.key, value: entry.value })
                 .collect()),
-            other => Err(not_wanted(other, "a scan")),
+            other => Err(self.not_wanted(other, "a scan")?),
         })
     }
 }

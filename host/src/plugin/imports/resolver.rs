@@ -7,7 +7,7 @@ use wasmtime::component::Resource;
 
 use super::super::bindings::torsade::plugin::{resolver, types};
 use super::super::outbox::{Effect, Guest, OutcomeHandle};
-use super::{Asked, not_wanted};
+use super::Asked;
 use crate::capability::Outcome;
 use crate::capability::resolver::Family;
 
@@ -27,7 +27,7 @@ impl resolver::Host for Guest {
     ) -> Result<std::result::Result<Vec<String>, types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Addresses(addresses) => Ok(addresses.iter().map(host).collect()),
-            other => Err(not_wanted(other, "a lookup")),
+            other => Err(self.not_wanted(other, "a lookup")?),
         })
     }
 }

@@ -5,7 +5,7 @@ use wasmtime::component::Resource;
 
 use super::super::bindings::torsade::plugin::{sql, types};
 use super::super::outbox::{Effect, Guest, OutcomeHandle};
-use super::{Asked, not_wanted};
+use super::Asked;
 use crate::capability::Outcome;
 use crate::capability::sql::{Execution, Statement, Value};
 
@@ -29,7 +29,7 @@ impl sql::Host for Guest {
                     .map(|row| row.into_iter().map(given).collect())
                     .collect(),
             }),
-            other => Err(not_wanted(other, "a query")),
+            other => Err(self.not_wanted(other, "a query")?),
         })
     }
 
@@ -45,7 +45,7 @@ impl sql::Host for Guest {
     ) -> Result<std::result::Result<sql::Execution, types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Executed(done) => Ok(execution(&done)),
-            other => Err(not_wanted(other, "an execution")),
+            other => Err(self.not_wanted(other, "an execution")?),
         })
     }
 
@@ -61,7 +61,7 @@ impl sql::Host for Guest {
     ) -> Result<std::result::Result<Vec<sql::Execution>, types::Failure>> {
         Ok(match self.take_outcome(&of)? {
             Outcome::Batched(done) => Ok(done.iter().map(execution).collect()),
-            other => Err(not_wanted(other, "a batch")),
+            other => Err(self.not_wanted(other, "a batch")?),
         })
     }
 }
