@@ -24,6 +24,7 @@ pub(super) fn trials() -> Vec<Trial> {
             ("an_event_without_end", b's', &["limits.deadline"]),
             ("too_much_memory", b'm', &["limits.memory"]),
             ("too_many_effects", b'f', &["limits.effects"]),
+            ("too_much_for_the_host", b'g', &["limits.outbox"]),
         ] {
             let name = format!("faults::{what}_ends_one_sandbox::{instances}");
             trials.push(trial(&name, move || a_fault_ends_one_sandbox(instances, command, words)));

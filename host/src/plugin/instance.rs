@@ -343,7 +343,10 @@ pub(super) fn fault(store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    let message = match store.data().usage.reached {
+    let reached = store.data().usage.reached;
+    // The error's type is wasmtime's own, and its words don't tell the operator what to raise.
+    let copied = what.contains("fuel allocated for hostcalls").then_some("outbox");
+    let message = match reached.or(copied) {
         Some(key @ ("deadline" | "memory")) if store.data().is_job => {
             format!("{what} (limits.job-{key} was reached)")
         }

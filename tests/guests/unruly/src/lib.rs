@@ -110,6 +110,7 @@ impl Unruly {
             b'd' => drop(timers::after(moment())),
             b'e' => return self.read(files::open("../escape")),
             b'f' => self.flood(),
+            b'g' => torsade_guest::info!("{}", "g".repeat(5 << 20)),
             b'h' => return self.hold(Self::go_on),
             b'H' => self.expect(exercise_heap(self.transport.peer_address().port)),
             b'i' => return self.hold(|unruly| unruly.hold(Self::go_on)),
