@@ -6,6 +6,7 @@
 //! comes as an event of its own, in [`Reactor::settle`].
 
 mod apply;
+mod build;
 mod conn;
 mod dial;
 mod life;
