@@ -1,0 +1,203 @@
+//! From a configuration to what workers serve: engines, plugins, databases.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::{log_level, seed};
+use crate::capability::files::Root;
+use crate::capability::resolver;
+use crate::capability::sql::{Database, Source, SqlLimits};
+use crate::census::Census;
+use crate::config::{Config, Instances, PluginSource, Service, Store};
+use crate::net::os;
+use crate::plugin::{Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, Ticker};
+use crate::reactor::ServiceSettings;
+
+/// Loads every plugin and lets an instance of it look at its configuration.
+pub(super) fn load(
+    config: &Config,
+    plugins: &[Vec<u8>],
+    engines: &Engines,
+) -> Result<Vec<ServiceSettings>> {
+    let mut outbox = Some(Box::new(Outbox::new(seed()?, log_level())));
+    let services = config.services.iter().zip(plugins);
+    services
+        .map(|(service, bytes)| {
+            load_service(service, bytes, engines, &mut outbox)
+                .with_context(|| format!("service.{}", service.name))
+        })
+        .collect()
+}
+
+fn load_service(
+    service: &Service,
+    bytes: &[u8],
+    engines: &Engines,
+    outbox: &mut Option<Box<Outbox>>,
+) -> Result<ServiceSettings> {
+    let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
+    // Without a connection to wait for, there is one instance, from start to stop.
+    let per_connection =
+        service.instances == Instances::PerConnection && !service.listen.is_empty();
+    let limits = Arc::new(limits(&service.limits));
+    let job_limits = Arc::new(Limits {
+        memory: service.limits.job_memory,
+        deadline: service.limits.job_deadline,
+        ..(*limits).clone()
+    });
+    let plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
+        .with_context(|| format!("can't serve the plugin {}", path.display()))?;
+    let config = service.config.to_string();
+    let files = match &service.grants.files {
+        Some(folder) => Some(Root::open(folder).with_context(|| {
+            format!("grants.files: can't read the folder {}", folder.display())
+        })?),
+        None => None,
+    };
+    try_start(&plugin, &limits, &config, outbox)
+        .with_context(|| format!("the plugin {} does not start", path.display()))?;
+    let Service { limits: wanted, name, .. } = service;
+    let connections =
+        if per_connection { wanted.connections.min(wanted.instances) } else { wanted.connections };
+    Ok(ServiceSettings {
+        name: name.as_str().into(),
+        plugin,
+        plugin_name: path.display().to_string().into(),
+        config: config.into(),
+        per_connection,
+        limits,
+        census: Arc::new(Census::new(connections, wanted.connections_per_peer)),
+        unsent: wanted.unsent,
+        unsent_high: wanted.unsent_high,
+        unsent_low: wanted.unsent_low,
+        drain: wanted.drain,
+        linger: wanted.linger,
+        files,
+        cached_files: wanted.cached_files,
+        look_up: resolver::system(),
+        cached_names: wanted.cached_names,
+        connect: service.grants.connect.clone().into(),
+        outgoing: wanted.outgoing,
+        listen: service.grants.listen.clone().into(),
+        listeners: wanted.listeners,
+        job_limits,
+        jobs: wanted.jobs,
+        database: None,
+    })
+}
+
+/// Opens the databases that services are granted.
+pub(super) fn open_databases(config: &Config, settings: &mut [ServiceSettings]) -> Result<()> {
+    for (service, settings) in config.services.iter().zip(settings) {
+        let source = match service.grants.database() {
+            Some(Store::File) => Source::File(config.database(service)),
+            Some(Store::Memory) => Source::Memory,
+            None => continue,
+        };
+        let wanted = &service.limits;
+        let limits = SqlLimits {
+            rows: wanted.rows,
+            row_bytes: wanted.row_bytes,
+            query_time: wanted.query_time,
+            database_size: wanted.database_size as u64,
+        };
+        let database = Database::open(&source, &limits).map_err(|failure| {
+            let path = config.database(service);
+            anyhow!("service.{}: can't open {}: {failure}", service.name, path.display())
+        })?;
+        settings.database = Some(database);
+    }
+    Ok(())
+}
+
+/// Starts an instance and forgets what it asked for: to hear what it says to its configuration.
+fn try_start(
+    plugin: &Plugin,
+    limits: &Arc<Limits>,
+    config: &str,
+    outbox: &mut Option<Box<Outbox>>,
+) -> Result<()> {
+    let mut instance = Instance::new(plugin, limits, outbox)?;
+    let started = instance.start(config, outbox);
+    if let Some(outbox) = outbox {
+        outbox.forget();
+    }
+    match started? {
+        Ok(_) => Ok(()),
+        Err(refusal) => bail!("it refused its `config`: {refusal}"),
+    }
+}
+
+pub(super) fn engines(config: &Config) -> Result<Engines> {
+    let services = || config.services.iter();
+    let most =
+        |instances: Instances| services().filter(move |service| service.instances == instances);
+    let pooled = most(Instances::PerConnection)
+        .map(|service| service.limits.instances.min(service.limits.connections))
+        .fold(0, usize::saturating_add);
+    let wanted = EnginesConfig {
+        // One more for looking at each service's configuration.
+        pooled_instances: u32::try_from(pooled.saturating_add(1)).unwrap_or(u32::MAX),
+        table_elements: services().map(|s| s.limits.table_elements).max().unwrap_or(0),
+        metering: Metering::Time(os::thread_cpu_time),
+    };
+    let cache = match cache_folder() {
+        Ok(folder) => Some(folder),
+        Err(e) => {
+            tracing::warn!("compiled plugins are not kept: {e:#}");
+            None
+        }
+    };
+    Engines::new(&wanted, cache.as_deref())
+        .map_err(|e| anyhow!("can't make room for {pooled} sandboxes: {e:#}"))
+}
+
+pub(super) fn ticker(engines: &Engines) -> Result<Ticker> {
+    let ticker = engines.ticker();
+    if ticker.runs() { Ok(ticker) } else { bail!("can't start the thread that measures time") }
+}
+
+/// The folder where compiled plugins are kept. They are native code, so nobody else may write
+/// there.
+fn cache_folder() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")))
+        .context("there is no home folder; set XDG_CACHE_HOME")?;
+    let folder = base.join("torsade");
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("can't make {}", folder.display()))?;
+    check_private(&folder)?;
+    Ok(folder)
+}
+
+fn check_private(folder: &Path) -> Result<()> {
+    let found = fs::symlink_metadata(folder)?;
+    let own = rustix::process::geteuid().as_raw();
+    if !found.is_dir() || found.uid() != own || found.permissions().mode() & 0o077 != 0 {
+        let folder = folder.display();
+        bail!("{folder} has to be a folder of this user's that no other can read (mode 0700)");
+    }
+    Ok(())
+}
+
+fn limits(wanted: &crate::config::Limits) -> Limits {
+    Limits {
+        memory: wanted.memory,
+        table_elements: wanted.table_elements,
+        deadline: wanted.deadline,
+        start_deadline: wanted.start_deadline,
+        deferreds: wanted.deferreds,
+        handles: wanted.handles,
+        outbox: wanted.outbox,
+        effects: wanted.effects,
+    }
+}
