@@ -207,6 +207,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let (life, place, origin) = (conn.life.take(), conn.place, conn.origin);
         if let Some(life) = life.and_then(|life| self.lives.get_mut(life))
             && life.goes_on_without_one()
+            && matches!(origin, Origin::Accepted(_))
             && mem::take(&mut conn.counted)
         {
             life.counted.push(peer_ip(&conn.peer));

@@ -28,8 +28,8 @@ pub(super) struct Life {
     pub(super) listeners: Vec<u64>,
     /// How many connections it has dialled, or is dialling.
     pub(super) outgoing: usize,
-    /// The peers of connections that are gone and still count against the service's, since the
-    /// instance that was made for them lives on.
+    /// The peer of the connection that it was made for, once that is gone and it lives on: it still
+    /// counts against the service's. What came to its own listeners counts while it is open.
     pub(super) counted: Vec<Option<IpAddr>>,
     /// Whether it lives beyond its last connection.
     shared: bool,

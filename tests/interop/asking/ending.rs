@@ -1,7 +1,7 @@
 //! The end of an instance that has asked for all there is: nothing of it is left, and nothing of it
 //! reaches the next.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
@@ -22,6 +22,8 @@ pub(super) fn trials() -> Vec<Trial> {
     }
     let counts = "asking::ending::a_sandbox_that_only_a_dialled_connection_keeps_counts";
     trials.push(trial(counts, what_is_dialled_keeps_a_sandbox));
+    let arrived = "asking::ending::what_arrived_at_a_sandbox_counts_while_it_is_open";
+    trials.push(trial(arrived, what_arrived_counts_while_open));
     trials
 }
 
@@ -89,5 +91,22 @@ fn what_is_dialled_keeps_a_sandbox() -> Result<()> {
     drop(peer);
     let mut lines = Lines::new(waiting)?;
     lines.expect("hello")?;
+    lines.ask("b in 1", "b ok")
+}
+
+/// As FTP's passive mode has it: one long connection, and a short one for each file.
+fn what_arrived_counts_while_open() -> Result<()> {
+    let ip = own_address();
+    let (_folder, host) = inquirer(&format!(
+        "instances = \"per-connection\"\ngrants = {{ connect = [\"tcp:{ip}:*\"], jobs = true, \
+         listen = [\"tcp:40000:interface={ip}\"] }}\nlimits = {{ connections = 2 }}\n"
+    ))?;
+    let mut lines = Lines::asking(&host)?;
+    lines.ask(&format!("a listen tcp:40000:interface={ip}"), &format!("a ok {ip} 40000"))?;
+    for _ in 0..3 {
+        let mut arrived = Lines::new(TcpStream::connect((ip, 40000))?)?;
+        arrived.expect("arrived a")?;
+        arrived.ask("and it echoes", "and it echoes")?;
+    }
     lines.ask("b in 1", "b ok")
 }
