@@ -59,7 +59,7 @@ pub enum Value {
 impl Statement {
     /// Roughly what it holds of the host's memory, in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.text.len() + self.parameters.iter().map(Value::size).sum::<usize>()
+        size_of::<Self>() + self.text.len() + self.parameters.iter().map(Value::size).sum::<usize>()
     }
 }
 

@@ -74,7 +74,8 @@ fn size(statement: &sql::Statement) -> usize {
         sql::Value::Integer(_) | sql::Value::Null | sql::Value::Real(_) => 0,
     });
     let places = statement.parameters.len().saturating_mul(size_of::<Value>());
-    values.fold(statement.text.len(), usize::saturating_add).saturating_add(places)
+    let itself = size_of::<Statement>().saturating_add(statement.text.len());
+    values.fold(itself, usize::saturating_add).saturating_add(places)
 }
 
 fn taken(statement: sql::Statement) -> Statement {
@@ -101,4 +102,35 @@ fn given(value: Value) -> sql::Value {
 
 fn execution(done: &Execution) -> sql::Execution {
     sql::Execution { changes: done.changes, last_insert_rowid: done.last_insert_rowid }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::super::limits::Limits;
+    use super::super::super::outbox::{Guest, LogLevel, Outbox};
+    use super::sql::{self, Host};
+
+    #[test]
+    fn statements_without_text_take_room_in_the_outbox() {
+        let limits = Limits {
+            memory: 1 << 20,
+            table_elements: 100,
+            deadline: Duration::from_secs(1),
+            start_deadline: Duration::from_secs(1),
+            deferreds: 100,
+            handles: 100,
+            outbox: 1 << 20,
+            effects: 100,
+        };
+        let mut guest = Guest::new(Arc::new(limits));
+        guest.outbox = Some(Box::new(Outbox::new([0; 32], LogLevel::Error)));
+        let statement = sql::Statement { text: String::new(), parameters: Vec::new() };
+        let many = vec![statement; 15_000];
+        assert!(guest.batch(many.clone()).is_ok());
+        assert!(guest.batch(many).is_err());
+        assert_eq!(guest.usage.reached, Some("outbox"));
+    }
 }
