@@ -67,7 +67,10 @@ impl Outcome {
             }
             Self::Got(value) => value.as_ref().map_or(0, Vec::len),
             Self::Output(output) => output.len(),
-            Self::Rows(rows) => rows.rows.iter().flatten().map(Value::size).sum(),
+            Self::Rows(rows) => {
+                let names: usize = rows.columns.iter().map(String::len).sum();
+                names + rows.rows.iter().flatten().map(Value::size).sum::<usize>()
+            }
             Self::Scanned(entries) => entries.iter().map(|e| e.key.len() + e.value.len()).sum(),
             Self::Failed(failure) => failure.message.len(),
             Self::Addresses(_)

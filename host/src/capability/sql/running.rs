@@ -9,7 +9,8 @@ use super::guard::Author;
 use super::session::{self, LOCKED, OPERATIONS, Session};
 use super::slots::{Taken, Watch};
 use super::{
-    Execution, PARAMETERS_LIMIT, Rows, STATEMENT_LIMIT, SqlLimits, Statement, VALUE_BYTES, Value,
+    Execution, PARAMETERS_LIMIT, Rows, STATEMENT_LIMIT, SqlLimits, Statement, VALUE_BYTES,
+    VALUE_LIMIT, Value,
 };
 
 /// Has a connection to itself. Dropping it ends an open transaction without a trace.
@@ -43,7 +44,7 @@ impl<'a> Running<'a> {
             let message = "the statement changes the database: execute takes it";
             return Err(Failure::new("invalid", message));
         }
-        let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
+        let columns = columns(&prepared)?;
         let mut found = Vec::new();
         let mut bytes = 0;
         let mut rows = prepared.raw_query();
@@ -169,6 +170,16 @@ impl ToSql for Value {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
         }))
     }
+}
+
+/// The columns' names, each of which may be as long as a statement.
+fn columns(prepared: &rusqlite::Statement<'_>) -> Result<Vec<String>, Failure> {
+    let bytes: usize = prepared.column_names().map(str::len).sum();
+    if bytes > VALUE_LIMIT {
+        let message = format!("the columns' names have more than {VALUE_LIMIT} bytes");
+        return Err(Failure::new("limit", message));
+    }
+    Ok(prepared.column_names().map(str::to_owned).collect())
 }
 
 /// A row's values. `bytes` is what all rows have come to, and may become `most`.

@@ -91,6 +91,16 @@ fn who_waits_for_the_writer_waits_for_a_time() {
     assert_eq!(code(&slots.take(&watch(Duration::MAX)).map(|_| ())), "none");
 }
 
+/// A star is short, and each of them brings the name again.
+#[test]
+fn names_of_columns_have_a_limit() {
+    let client = Client::memory(patient());
+    client.execute(&format!("CREATE TABLE t ({})", "a".repeat(200_000))).unwrap();
+    assert_eq!(client.query("SELECT t.*, t.*, t.*, t.*, t.* FROM t").unwrap().columns.len(), 5);
+    let failure = client.query("SELECT t.*, t.*, t.*, t.*, t.*, t.* FROM t").unwrap_err();
+    assert_eq!((&*failure.code, &failure.message[..18]), ("limit", "the columns' names"));
+}
+
 #[test]
 fn rows_have_limits() {
     let limits = SqlLimits { rows: 3, row_bytes: 4 * VALUE_BYTES + 4, ..patient() };
