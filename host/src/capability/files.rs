@@ -119,6 +119,8 @@ pub(crate) struct Files<W> {
     root: Root,
     cached: HashMap<Box<str>, Cached<W>>,
     most: usize,
+    /// How many questions wait for the pool; at most [`WAITING_MAX`].
+    waiting: usize,
 }
 
 struct Cached<W> {
@@ -143,25 +145,26 @@ pub(crate) enum Asked {
 impl<W> Files<W> {
     /// Remembers at most `most` open files.
     pub(crate) fn new(root: Root, most: usize) -> Self {
-        Self { root, cached: HashMap::new(), most }
+        Self { root, cached: HashMap::new(), most, waiting: 0 }
     }
 
     /// Asks for `path`, for `waiter`.
     pub(crate) fn open(&mut self, waiter: W, path: &str, now: Instant) -> Asked {
+        if let Some(Cached { file: Some(file), checked: Some(checked), .. }) = self.cached.get(path)
+            && now.saturating_duration_since(*checked) < VALID
+        {
+            return Asked::Known(Outcome::File(Arc::clone(file)));
+        }
+        if self.waiting == WAITING_MAX {
+            let message = format!("{WAITING_MAX} questions wait for paths already");
+            return Asked::Known(Outcome::Failed(Failure::new("limit", message)));
+        }
         let cached = match self.cached.get_mut(path) {
             Some(cached) => cached,
             None => self.cached.entry(path.into()).or_default(),
         };
-        if let (Some(file), Some(checked)) = (&cached.file, cached.checked)
-            && now.saturating_duration_since(checked) < VALID
-        {
-            return Asked::Known(Outcome::File(Arc::clone(file)));
-        }
-        if cached.waiting.len() == WAITING_MAX {
-            let message = format!("{WAITING_MAX} questions wait for this path already");
-            return Asked::Known(Outcome::Failed(Failure::new("limit", message)));
-        }
         cached.waiting.push(waiter);
+        self.waiting += 1;
         if mem::replace(&mut cached.asking, true) {
             return Asked::Waiting;
         }
@@ -186,6 +189,7 @@ impl<W> Files<W> {
         let Some(cached) = self.cached.get_mut(path) else { return };
         cached.asking = false;
         cached.checked = Some(now);
+        self.waiting -= cached.waiting.len();
         outcomes.extend(cached.waiting.drain(..).map(|waiter| match &result {
             Ok(file) => (waiter, Outcome::File(Arc::clone(file))),
             Err(failure) => (waiter, Outcome::Failed(failure.clone())),
@@ -273,9 +277,35 @@ pub const SMALL: u64 = 16 * 1024;
 /// The most entries that a listing has: `files.listed` of the contract.
 const LISTED: usize = 10_000;
 
-/// The most questions that wait for one path. Those that nobody wants any more are among them: a
-/// plugin can give up and ask again for as long as the disk takes to answer.
+/// The most questions of a service that wait for paths on one worker. Those that nobody wants any
+/// more are among them: a plugin can give up and ask again for as long as the disk takes to answer.
 const WAITING_MAX: usize = 100_000;
 
 /// For how long an answer holds: `files.open` of the contract.
 const VALID: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_wait_for_paths_have_a_limit() {
+        let root = Root::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let (mut files, now) = (Files::new(root, 8), Instant::now());
+        assert!(matches!(files.open(0, "a", now), Asked::Todo(_)));
+        assert!(matches!(files.open(1, "b", now), Asked::Todo(_)));
+        for n in 2..WAITING_MAX {
+            assert!(matches!(files.open(n, "a", now), Asked::Waiting));
+        }
+        for path in ["a", "b", "c"] {
+            let Asked::Known(Outcome::Failed(failure)) = files.open(0, path, now) else {
+                panic!("it is one too many")
+            };
+            assert_eq!(failure.code, "limit");
+        }
+        let mut outcomes = Vec::new();
+        files.opened("a", Err(Failure::new("io", "lost")), now, &mut outcomes);
+        assert_eq!(outcomes.len(), WAITING_MAX - 1);
+        assert!(matches!(files.open(0, "b", now), Asked::Waiting));
+    }
+}

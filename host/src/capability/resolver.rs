@@ -89,6 +89,8 @@ pub struct Resolver<W> {
     most: usize,
     /// How many of the names the pool looks up; at most [`ASKED_MAX`].
     asked: usize,
+    /// How many questions wait for them; at most [`WAITING_MAX`].
+    waiting: usize,
 }
 
 /// `Asked` → `Known` → `Asked`, and so on.
@@ -112,7 +114,7 @@ pub enum Asked {
 impl<W> Resolver<W> {
     /// Remembers at most `most` names.
     pub fn new(look_up: LookUp, most: usize) -> Self {
-        Self { look_up, names: HashMap::new(), most, asked: 0 }
+        Self { look_up, names: HashMap::new(), most, asked: 0, waiting: 0 }
     }
 
     /// Asks for the addresses of `name`, for `waiter`, who is named to [`Resolver::found`]'s caller
@@ -131,11 +133,12 @@ impl<W> Resolver<W> {
             Some(Name::Known(resolved, until)) if now < *until => {
                 return Asked::Known(family.of(name, resolved));
             }
-            Some(Name::Asked(waiting)) if waiting.len() == WAITING_MAX => {
-                let message = format!("{WAITING_MAX} questions wait for this name already");
+            _ if self.waiting == WAITING_MAX => {
+                let message = format!("{WAITING_MAX} questions wait for names already");
                 return Asked::Known(Err(Failure::new("limit", message)));
             }
             Some(Name::Asked(waiting)) => {
+                self.waiting += 1;
                 waiting.push((waiter, family));
                 return Asked::Waiting;
             }
@@ -146,6 +149,7 @@ impl<W> Resolver<W> {
             return Asked::Known(Err(Failure::new("limit", message)));
         }
         self.asked += 1;
+        self.waiting += 1;
         let (look_up, asked) = (Arc::clone(&self.look_up), unbracketed(&key).to_owned());
         self.names.insert(key.into(), Name::Asked(vec![(waiter, family)]));
         Asked::Todo(Box::new(move || look_up(&asked)))
@@ -168,6 +172,7 @@ impl<W> Resolver<W> {
         let known = Name::Known(resolved.clone(), now + valid);
         if let Name::Asked(waiting) = mem::replace(entry, known) {
             self.asked -= 1;
+            self.waiting -= waiting.len();
             let waiting = waiting.into_iter();
             outcomes.extend(waiting.map(|(waiter, family)| (waiter, family.of(name, &resolved))));
         }
@@ -271,8 +276,9 @@ const LABEL_MAX: usize = 63;
 /// The most names that a service has looked up at once on one worker.
 const ASKED_MAX: usize = 256;
 
-/// The most questions that wait for one name. Those that nobody wants any more are among them: a
-/// plugin can give up and ask again for as long as a name server takes to answer.
+/// The most questions of a service that wait for names on one worker. Those that nobody wants any
+/// more are among them: a plugin can give up and ask again for as long as a name server takes to
+/// answer.
 const WAITING_MAX: usize = 100_000;
 
 /// The most addresses of each family that are kept of one answer, which anybody who owns a name can

@@ -173,11 +173,15 @@ fn no_more_is_remembered_and_asked_than_the_limits() {
 }
 
 #[test]
-fn a_name_has_a_limit_of_those_who_wait_for_it() {
+fn those_who_wait_for_names_have_a_limit() {
     let (mut resolver, now) = resolver(8);
+    assert!(matches!(resolver.lookup(0, "b.test", Family::Any, now), Asked::Todo(_)));
     assert!(matches!(resolver.lookup(0, "a.test", Family::Any, now), Asked::Todo(_)));
-    for n in 1..WAITING_MAX as u32 {
+    for n in 2..WAITING_MAX as u32 {
         assert!(matches!(resolver.lookup(n, "a.test", Family::Any, now), Asked::Waiting));
+    }
+    for name in ["a.test", "b.test", "c.test"] {
+        assert_eq!(ask(&mut resolver, name, Family::Any, now).split_once(':').unwrap().0, "limit");
     }
     let Asked::Known(Err(failure)) = resolver.lookup(0, "a.test", Family::Any, now) else {
         panic!("it is one too many")
@@ -185,7 +189,8 @@ fn a_name_has_a_limit_of_those_who_wait_for_it() {
     assert_eq!(failure.code, "limit");
     let mut outcomes = Vec::new();
     resolver.found("a.test", Err(Failure::new("io", "lost")), now, &mut outcomes);
-    assert_eq!(outcomes.len(), WAITING_MAX);
+    assert_eq!(outcomes.len(), WAITING_MAX - 1);
+    assert!(matches!(resolver.lookup(0, "b.test", Family::Any, now), Asked::Waiting));
 }
 
 /// By `/etc/hosts`, and by the name that RFC 6761, section 6.4, keeps from existing. Without a
