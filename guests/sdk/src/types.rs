@@ -49,9 +49,9 @@ pub mod code {
     pub const IN_USE: &str = "in-use";
     /// What was given can't be understood; the message says what would be right.
     pub const INVALID: &str = "invalid";
-    /// The system refused it; the message is the system's.
+    /// The system refused it, in the message's words, or the host lost it as it stopped.
     pub const IO: &str = "io";
-    /// A limit of the service is reached; the message names its key.
+    /// A limit is reached; the message names the service's key, or the host's number.
     pub const LIMIT: &str = "limit";
     /// Of a reason: the peer reset it, or the system reported an error.
     pub const LOST: &str = "lost";
@@ -69,7 +69,7 @@ pub mod code {
     pub const TRAPPED: &str = "trapped";
     /// No way leads to the peer.
     pub const UNREACHABLE: &str = "unreachable";
-    /// This transport, endpoint or host can't do it.
+    /// This transport, this plugin or a job can't do it.
     pub const UNSUPPORTED: &str = "unsupported";
     /// The outcome belongs to another interface, or holds another kind of value.
     pub const WRONG_KIND: &str = "wrong-kind";
