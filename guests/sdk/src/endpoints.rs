@@ -23,6 +23,41 @@ use crate::types::{Address, Failure, code};
 /// [`TIMED_OUT`](crate::code::TIMED_OUT), [`UNREACHABLE`](crate::code::UNREACHABLE),
 /// [`LIMIT`](crate::code::LIMIT) or [`IO`](crate::code::IO).
 ///
+/// ```no_run
+/// use torsade_guest::{NoConfig, Origin, Plugin, Protocol, Transport, Waiting, endpoints, warn};
+///
+/// /// Greets the peer that it connects to, and hears what those say who connect to it.
+/// struct Greeter;
+///
+/// struct Peer;
+///
+/// impl Plugin for Greeter {
+///     type Config = NoConfig;
+///     type Protocol = Peer;
+///
+///     fn start(_: NoConfig) -> Result<Self, String> {
+///         let connected = endpoints::connect("tcp:10.0.0.7:80:timeout=5");
+///         let connected = connected.map_err(|failure| failure.to_string())?;
+///         connected.catch(|failure| Ok(warn!("{failure}"))).detach();
+///         Ok(Greeter)
+///     }
+///
+///     fn build_protocol(&mut self, transport: Transport<Peer>, origin: Origin) -> Option<Peer> {
+///         if let Origin::Dialled(_) = origin {
+///             transport.write(b"hello");
+///         }
+///         Some(Peer)
+///     }
+/// }
+///
+/// impl Protocol for Peer {
+///     fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
+///         torsade_guest::info!("{} bytes", data.len());
+///         None
+///     }
+/// }
+/// ```
+///
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn connect(endpoint: &str) -> Result<Deferred<()>, Failure> {
@@ -94,6 +129,18 @@ pub fn connect_protocol<P: Protocol>(
 ///
 /// The deferred fails with [`INVALID`](crate::code::INVALID), [`DENIED`](crate::code::DENIED),
 /// [`IN_USE`](crate::code::IN_USE), [`LIMIT`](crate::code::LIMIT) or [`IO`](crate::code::IO).
+///
+/// ```no_run
+/// use torsade_guest::{Failure, endpoints, endpoints::Listener};
+///
+/// /// What FTP answers to `PASV`. The listener goes with the session that keeps it.
+/// async fn passive() -> Result<(Listener, String), Failure> {
+///     let listener = endpoints::listen("tcp:0:interface=127.0.0.1")?.await?;
+///     let port = listener.address().port;
+///     let answer = format!("227 Entering Passive Mode (127,0,0,1,{},{})", port >> 8, port & 255);
+///     Ok((listener, answer))
+/// }
+/// ```
 ///
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.

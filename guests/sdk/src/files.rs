@@ -3,6 +3,18 @@
 //! Paths are relative to that folder, with `/` between their parts. A path that leads out of
 //! the folder fails [`DENIED`](crate::code::DENIED). A plugin that uses this module needs the
 //! grant.
+//!
+//! ```no_run
+//! use torsade_guest::{Failure, Transport, files};
+//!
+//! /// Sends a file and closes the connection.
+//! async fn send<P: 'static>(transport: Transport<P>, path: &str) -> Result<(), Failure> {
+//!     let file = files::open(path)?.await?;
+//!     file.send(&transport, 0, file.metadata().size)?;
+//!     transport.lose_connection();
+//!     Ok(())
+//! }
+//! ```
 
 use crate::bindings::torsade::plugin::files as host;
 use crate::deferred::Deferred;

@@ -53,6 +53,15 @@ pub type Run = fn(&str, &str, Vec<u8>) -> Result<Vec<u8>, Failure>;
 /// [`LIMIT`](crate::code::LIMIT), [`IO`](crate::code::IO), or, where the plugin has no jobs,
 /// [`UNSUPPORTED`](crate::code::UNSUPPORTED).
 ///
+/// ```no_run
+/// use torsade_guest::{Failure, jobs};
+///
+/// async fn count(text: &[u8]) -> Result<String, Failure> {
+///     let count = jobs::run("count", text)?.await?;
+///     Ok(String::from_utf8_lossy(&count).into_owned())
+/// }
+/// ```
+///
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn run(name: &str, input: &[u8]) -> Result<Deferred<Vec<u8>>, Failure> {

@@ -2,9 +2,28 @@
 //! grant `key-value`.
 //!
 //! Keys are 1 to 512 bytes, values at most 1 MiB. Each operation is atomic, and on the disk when
-//! its deferred fires. Every deferred can fail with [`LIMIT`](crate::code::LIMIT),
+//! its deferred fires. Every deferred can fail with [`LIMIT`](crate::code::LIMIT), also for what is
+//! too long, [`INVALID`](crate::code::INVALID) for an empty key,
 //! [`TIMED_OUT`](crate::code::TIMED_OUT) or [`IO`](crate::code::IO); every function fails at once
 //! with `LIMIT` where the service's `deferreds` are all in flight.
+//!
+//! ```no_run
+//! use torsade_guest::{Failure, key_value};
+//!
+//! /// Counts a visit, also where other instances count at the same time.
+//! async fn count() -> Result<u64, Failure> {
+//!     loop {
+//!         let found = key_value::get(b"visits")?.await?;
+//!         let visits = found.as_deref().and_then(|bytes| bytes.try_into().ok());
+//!         let visits = visits.map_or(0, u64::from_be_bytes) + 1;
+//!         let value = visits.to_be_bytes();
+//!         let set = key_value::compare_and_set(b"visits", found.as_deref(), Some(&value), None)?;
+//!         if set.await? {
+//!             return Ok(visits);
+//!         }
+//!     }
+//! }
+//! ```
 
 use std::time::Duration;
 
@@ -53,7 +72,23 @@ pub fn compare_and_set(
 }
 
 /// Reads at most `most` entries, and 1,000, from the key `start` on and below `end`, in the order
-/// of their keys' bytes.
+/// of their keys' bytes. They are at most 4 MiB together, so that only a scan without entries has
+/// come to the end.
+///
+/// ```no_run
+/// use torsade_guest::{Failure, key_value};
+///
+/// /// The keys that begin with `user:`.
+/// async fn users() -> Result<Vec<Vec<u8>>, Failure> {
+///     let (mut start, mut keys) = (b"user:".to_vec(), Vec::new());
+///     loop {
+///         let entries = key_value::scan(&start, Some(b"user;"), 100)?.await?;
+///         let Some(last) = entries.last() else { return Ok(keys) };
+///         start = [&last.key[..], b"\0"].concat();
+///         keys.extend(entries.into_iter().map(|entry| entry.key));
+///     }
+/// }
+/// ```
 ///
 /// # Errors
 /// See the module.

@@ -13,7 +13,24 @@ pub use crate::bindings::torsade::plugin::resolver::Family;
 ///
 /// A name that is an IP address already is its own answer. The host remembers an answer for 30
 /// seconds. The deferred fails with [`NOT_FOUND`](code::NOT_FOUND), [`INVALID`](code::INVALID),
-/// [`LIMIT`](code::LIMIT) or [`IO`](code::IO).
+/// [`LIMIT`](code::LIMIT) or [`IO`](code::IO). How long the system asks is its own setting:
+/// [`Deferred::timeout`] is for whoever won't wait so long.
+///
+/// ```no_run
+/// use std::net::IpAddr;
+/// use std::time::Duration;
+///
+/// use torsade_guest::resolver::{self, Family};
+/// use torsade_guest::{Deferred, Failure, code};
+///
+/// /// The name's first address, or this machine's where there is no such name.
+/// fn first(name: &str) -> Deferred<IpAddr> {
+///     let addresses = Deferred::from(resolver::lookup(name, Family::Ipv4));
+///     addresses.timeout(Duration::from_secs(5)).map(|all| all[0]).catch(|failure: Failure| {
+///         if failure.code == code::NOT_FOUND { Ok([127, 0, 0, 1].into()) } else { Err(failure) }
+///     })
+/// }
+/// ```
 ///
 /// # Errors
 /// [`LIMIT`](code::LIMIT) where the service's `deferreds` are all in flight.

@@ -7,6 +7,27 @@
 //! let posts = sql::query(&Statement::new("SELECT text FROM posts WHERE id < ?").with(7))?;
 //! # drop(posts); Ok(()) }
 //! ```
+//!
+//! A transaction is a [`batch`]:
+//!
+//! ```no_run
+//! use torsade_guest::sql::{self, Statement, Value};
+//! use torsade_guest::{Failure, code};
+//!
+//! /// Moves a sum from one account to another, and says how much is left.
+//! async fn pay(from: &str, to: &str, sum: i64) -> Result<i64, Failure> {
+//!     let add = |name: &str, sum: i64| {
+//!         Statement::new("UPDATE accounts SET sum = sum + ? WHERE name = ?").with(sum).with(name)
+//!     };
+//!     sql::batch(&[add(from, -sum), add(to, sum)])?.await?;
+//!     let left = Statement::new("SELECT sum FROM accounts WHERE name = ?").with(from);
+//!     let rows = sql::query(&left)?.await?.rows;
+//!     match rows.first().map(Vec::as_slice) {
+//!         Some([Value::Integer(left)]) => Ok(*left),
+//!         _ => Err(Failure::new(code::NOT_FOUND, format!("{from:?} has no account"))),
+//!     }
+//! }
+//! ```
 
 use crate::bindings::torsade::plugin::sql as host;
 use crate::deferred::Deferred;
@@ -27,7 +48,8 @@ pub fn query(statement: &Statement) -> Result<Deferred<Rows>, Failure> {
     Ok(Deferred::new(host::query(statement)?, host::queried))
 }
 
-/// Runs a statement that changes something. It is on the disk when the deferred fires.
+/// Runs a statement that changes something. It is on the disk when the deferred fires. Cancelling
+/// or dropping the deferred interrupts it, and then nothing of it is done, unless it was done already.
 ///
 /// The deferred fails as that of [`query`], and with [`CONFLICT`](crate::code::CONFLICT) where a
 /// constraint is violated.
