@@ -39,10 +39,12 @@
 //! The table in [`twisted`] maps Twisted's behaviours to it. An event
 //! handler that waits for something returns it, and may be an `async fn`
 //! ([`Transport::run`]). [`Lock`], [`Semaphore`] and [`Queue`] are for taking turns,
-//! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. A plugin that is a
-//! client dials by [`endpoints`], keeps a connection up by a [`ReconnectingClient`], and shares
-//! several by a [`ConnectionPool`]. In tests [`testing::Clock`] stands in for the host's clock and
-//! timers.
+//! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. What the host
+//! answers is asked for by [`timers`], [`files`], [`resolver`], [`endpoints`], [`jobs`] (work on
+//! another thread), [`sql`] and [`key_value`]; but for timers each needs a grant of the service. A
+//! plugin that is a client dials by [`endpoints`], keeps a connection up by a
+//! [`ReconnectingClient`], and shares several by a [`ConnectionPool`]. In tests [`testing::Clock`]
+//! stands in for the host's clock and timers.
 //!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!

@@ -28,7 +28,8 @@ pub trait Plugin: Sized + 'static {
     /// does not serve.
     fn start(config: Self::Config) -> Result<Self, String>;
 
-    /// What must have fired before connections are delivered. Called once, right after `start`.
+    /// What must have fired before connections of peers are delivered; one that the plugin dials
+    /// comes before. Called once, right after `start`.
     fn ready(&mut self) -> Option<Waiting> {
         None
     }
@@ -41,8 +42,8 @@ pub trait Plugin: Sized + 'static {
         origin: Origin,
     ) -> Option<Self::Protocol>;
 
-    /// The host, or the service, is stopping. No new connection will come. Connections that are
-    /// still open when the host's `grace` is over are closed.
+    /// The host, or the service, is stopping. No new connection of a peer will come, and listening
+    /// fails. Connections that are still open when the host's `grace` is over are closed.
     fn stopping(&mut self) {}
 }
 

@@ -30,6 +30,15 @@ pub fn number() -> u64 {
 ///
 /// The standard library's own has no source of randomness in a plugin and uses the same seed
 /// everywhere, so a peer could choose keys that collide.
+///
+/// ```no_run
+/// use std::collections::HashMap;
+///
+/// use torsade_guest::random::Seeded;
+///
+/// let mut nicknames = HashMap::with_hasher(Seeded::new());
+/// nicknames.insert("glyph", 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Seeded([u64; 2]);
 

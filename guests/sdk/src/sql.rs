@@ -49,7 +49,8 @@ pub fn query(statement: &Statement) -> Result<Deferred<Rows>, Failure> {
 }
 
 /// Runs a statement that changes something. It is on the disk when the deferred fires. Cancelling
-/// or dropping the deferred interrupts it, and then nothing of it is done, unless it was done already.
+/// or dropping the deferred interrupts it, and then nothing of it is done, unless it was done
+/// already.
 ///
 /// The deferred fails as that of [`query`], and with [`CONFLICT`](crate::code::CONFLICT) where a
 /// constraint is violated.

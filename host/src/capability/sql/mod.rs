@@ -114,7 +114,7 @@ impl Default for SqlLimits {
         Self {
             rows: 10_000,
             row_bytes: 4 << 20,
-            query_time: Duration::from_secs(5),
+            query_time: Duration::from_secs(10),
             database_size: 1 << 30,
         }
     }
