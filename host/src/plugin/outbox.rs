@@ -132,7 +132,7 @@ pub struct Outbox {
     pub(super) owned: usize,
     /// Lines for the log. They outlive a trap, since they tell what led to it.
     pub log: Vec<LogLine>,
-    /// Lines beyond [`LOG_LINES`].
+    /// Lines beyond those that one event may write: `log.write` of the contract.
     pub log_lost: u64,
     /// The least important level that is written.
     pub log_level: LogLevel,
@@ -150,7 +150,7 @@ pub struct Outbox {
 pub struct LogLine {
     /// How much it matters.
     pub level: LogLevel,
-    /// At most [`LOG_LINE_BYTES`] bytes.
+    /// At most 8 KiB.
     pub message: String,
 }
 

@@ -3,7 +3,7 @@
 //!
 //! [`Reactor::turn`] waits, then hands each thing that has come up to its plugin as an event,
 //! and applies what the plugin asked for. Applying calls no plugin; what must come back to one
-//! comes as an event of its own, in [`Reactor::settle`].
+//! comes as an event of its own, when the turn settles.
 
 mod apply;
 mod build;
