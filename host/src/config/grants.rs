@@ -26,7 +26,7 @@ pub struct Grants {
     pub listen: Vec<ListenRange>,
     /// `jobs = true`: it may have work done on other threads.
     pub jobs: bool,
-    /// `sql = "file"`: it has a database, and may use all of it.
+    /// `sql = "file"`: it has a database, and may use all of it but the keys of `key-value`.
     pub sql: Option<Store>,
     /// `key-value = "file"`: the same for one table of it. Where both are given they are the same.
     pub key_value: Option<Store>,

@@ -36,9 +36,11 @@ pub struct Limits {
     pub start_deadline: Duration,
     /// Effects (writes, timers, closes …) that one event may record; then it traps. `10000`
     pub effects: usize,
-    /// Bytes that one event may write, over all of its connections; then it traps. `"4MiB"`
+    /// Bytes that one event may write, over all of its connections, and ask questions with; then it
+    /// traps. `"4MiB"`
     pub outbox: usize,
-    /// Open connections of the service, over all workers. New ones wait in the backlog. `10000`
+    /// Open connections that peers have made to the service, over all workers. New ones wait in the
+    /// backlog. `10000`
     pub connections: usize,
     /// The same from one IP address; more are closed at once. Without the key there is no such
     /// limit, as a proxy in front makes all peers look the same.
@@ -49,7 +51,7 @@ pub struct Limits {
     pub unsent: usize,
     /// The high-water mark: with this many bytes queued `room` is 0. `"128KiB"`
     pub unsent_high: usize,
-    /// The low-water mark: below it a full connection gets `write-drained`. `"16KiB"`
+    /// The low-water mark: at it, and below, a full connection gets `write-drained`. `"16KiB"`
     pub unsent_low: usize,
     /// How long a peer may take nothing of what is queued for it; then the connection ends with
     /// `timed-out`. `"60s"`
@@ -75,7 +77,7 @@ pub struct Limits {
     pub rows: usize,
     /// Bytes that the values of one query's rows may have together. `"4MiB"`
     pub row_bytes: usize,
-    /// How long one query may take. `"10s"`
+    /// How long one query, execution, batch or operation on a key may take. `"10s"`
     pub query_time: Duration,
     /// The service's database in bytes. `"1GiB"`
     pub database_size: usize,

@@ -17,7 +17,8 @@ pub struct Limits {
     pub start_deadline: Duration,
     /// Deferreds that have not fired yet.
     pub deferreds: usize,
-    /// Handles of the host's that the instance holds: transports, deferreds, outcomes and files.
+    /// Handles of the host's that the instance holds: transports, deferreds, outcomes, files and
+    /// listeners.
     pub handles: usize,
     /// Bytes that one event may leave in the outbox.
     pub outbox: usize,
