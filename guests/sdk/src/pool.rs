@@ -56,7 +56,7 @@ impl Default for PoolLimits {
 /// use std::rc::Rc;
 ///
 /// use torsade_guest::{ConnectionPool, Deferred, Failure, PoolLimits, Protocol, Queue, Transport};
-/// use torsade_guest::{Reason, Waiting, endpoints};
+/// use torsade_guest::{Waiting, code, endpoints};
 ///
 /// /// A protocol of one reply to each request.
 /// struct Client {
@@ -81,7 +81,8 @@ impl Default for PoolLimits {
 ///     let connection = pool.connection("tcp:10.0.0.7:4000").await?;
 ///     connection.write(b"time?\n");
 ///     let reply = connection.with_protocol(|client| client.replies.pop());
-///     let reply = Deferred::from(reply.unwrap_or_else(|| Err(Failure::new("lost", "it is gone"))));
+///     let lost = || Err(Failure::new(code::LOST, "the connection is gone"));
+///     let reply = Deferred::from(reply.unwrap_or_else(lost));
 ///     // A connection whose reply doesn't come is of no use to the next one: it is dropped here.
 ///     let reply = reply.await?;
 ///     connection.put_back();
