@@ -43,6 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_flood_arrives", || trial(script::flood)));
     trials.push(Trial::test("simulation::a_timer_that_is_due_is_moved", || trial(script::moved)));
     trials.push(Trial::test("simulation::a_crowd_costs_one_timer", || trial(script::crowd)));
+    trials.push(Trial::test("simulation::a_crowd_is_cancelled", || trial(script::cancelled)));
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));
     for breach in [Breach::Connected, Breach::LastWrite, Breach::Linger] {

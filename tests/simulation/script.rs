@@ -64,6 +64,27 @@ pub(crate) fn moved() -> Result<()> {
     world.finish(|_| 0)
 }
 
+/// What one event cancels is reported in shares, so that a crowd of it keeps nobody waiting.
+pub(crate) fn cancelled() -> Result<()> {
+    let settings = Settings { deferreds: 1200, ..Settings::CALM };
+    let mut world = World::new(unhindered(), 0, &settings, false)?;
+    let peer = world.connect(6);
+    for _ in 0..12 {
+        world.send(peer, "Tk 3600000\n".repeat(100).as_bytes());
+        world.pass(Duration::from_millis(1))?;
+    }
+    world.pass(Duration::from_millis(100))?;
+    ensure!(world.reactor.counts().deferreds == 1200, "{:?}", world.reactor.counts());
+    world.send(peer, b"Kk all\n");
+    for _ in 0..10 {
+        if world.reactor.counts().deferreds == 1200 {
+            world.turn(None)?;
+        }
+    }
+    ensure!(world.reactor.counts().deferreds == 1200 - 1024, "{:?}", world.reactor.counts());
+    world.finish(|_| 0)
+}
+
 /// A network that hinders nothing.
 fn unhindered() -> SimNet {
     let mut net = SimNet::new(0);
@@ -85,6 +106,7 @@ fn conditions(choices: &mut Choices) -> Conditions {
 
 fn settings(choices: &mut Choices) -> Settings {
     Settings {
+        deferreds: Settings::CALM.deferreds,
         connections: choices.of(&[3, 100, 100]),
         cached_files: choices.of(&[0, 2, 100]),
         warm_up: choices.of(&[0, 0, 5]),

@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) stumbles: u64,
     /// Connections that an instance may dial, listeners that it may have, and jobs of a service.
     pub(crate) most: usize,
+    /// Deferreds that an instance may have in flight.
+    pub(crate) deferreds: usize,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
         refuses: 0,
         stumbles: 0,
         most: 100,
+        deferreds: 64,
     };
 }
 
@@ -110,7 +113,11 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         plugin_name: "test".into(),
         config: config.into(),
         per_connection,
-        limits: Arc::new(limits()),
+        limits: Arc::new(Limits {
+            deferreds: settings.deferreds,
+            effects: settings.deferreds.max(1000),
+            ..limits()
+        }),
         census: Arc::new(Census::new(settings.connections, None)),
         unsent: 256 * KIB,
         unsent_high: 16 * KIB,

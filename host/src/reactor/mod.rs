@@ -307,8 +307,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// the turn's share is used up: a plugin that asks again at each answer, or writes again at
     /// each `write-drained`, must not keep others waiting.
     fn settle(&mut self) {
+        let mut reports = FIRED_A_TURN;
         for _ in 0..ROUNDS_A_TURN {
-            for _ in 0..self.fired.len() {
+            let share = self.fired.len().min(reports);
+            reports -= share;
+            for _ in 0..share {
                 let Some((waiter, outcome)) = self.fired.pop_front() else { break };
                 self.on_fired(waiter, outcome);
             }
@@ -363,6 +366,10 @@ const ACCEPTS_AT_STOP: usize = 4096;
 
 /// How many timers fall due in one turn. What is left waits for the next, which comes at once.
 const DUE_A_TURN: usize = 1024;
+
+/// How many results are reported in one turn, as of a crowd of deferreds that was cancelled at once.
+/// What is left waits for the next, which comes at once.
+const FIRED_A_TURN: usize = 1024;
 
 /// How often a turn goes from results to transports and back. What is left waits for the next.
 const ROUNDS_A_TURN: usize = 16;
