@@ -66,7 +66,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match files.open(waiter, path, now) {
             files::Asked::Known(outcome) => self.fire(waiter, outcome),
             files::Asked::Todo(work) => {
-                let ticket = Ticket { service, bytes: 0, whose: Whose::Path(path.into()) };
+                let ticket = Ticket { service, bytes: path.len(), whose: Whose::Path(path.into()) };
                 self.submit(Lane::Files, ticket, Box::new(move || Answer::Opened(work())));
             }
             files::Asked::Waiting => {}
@@ -79,7 +79,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return self.fire(waiter, not_granted("files"));
         };
         let list = files.list(path);
-        let ticket = Ticket { service, bytes: 0, whose: Whose::One(waiter) };
+        let ticket = Ticket { service, bytes: path.len(), whose: Whose::One(waiter) };
         let work = move || Answer::Outcome(list().map_or_else(Outcome::Failed, Outcome::Entries));
         self.submit(Lane::Files, ticket, Box::new(work));
     }
@@ -90,7 +90,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match self.services[service].names.lookup(naming, name, family, now) {
             resolver::Asked::Known(resolved) => self.resolved(naming, resolved),
             resolver::Asked::Todo(work) => {
-                let ticket = Ticket { service, bytes: 0, whose: Whose::Name(name.into()) };
+                let ticket = Ticket { service, bytes: name.len(), whose: Whose::Name(name.into()) };
                 self.submit(Lane::Names, ticket, Box::new(move || Answer::Found(work())));
             }
             resolver::Asked::Waiting => {}
