@@ -1,8 +1,10 @@
-//! What the tests share: guests as components, the built command, and the programs of others.
+//! What the tests share: guests as components, the built command, the programs of others, and a
+//! reader that takes its time.
 
 pub mod guests;
 pub mod host;
 pub mod programs;
+pub mod slow;
 
 /// README's Rust, compiled.
 #[cfg(doctest)]
