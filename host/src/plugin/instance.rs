@@ -12,7 +12,7 @@ use super::bindings::exports::torsade::plugin::protocols::Origin as WitOrigin;
 use super::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
 use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
-use super::engine::Metering;
+use super::engine::{Compiler, Metering};
 use super::limits::Limits;
 use super::outbox::{Guest, Outbox, PendingHandle, TransportHandle};
 use crate::capability::{Address, Outcome};
@@ -92,9 +92,7 @@ impl Instance {
         limits: &Arc<Limits>,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<Self, Fault> {
-        let mut store = Store::new(&plugin.compiler.engine, Guest::new(Arc::clone(limits)));
-        store.limiter(|guest| &mut guest.usage);
-        store.set_max_component_handles(limits.handles.saturating_add(OWN_HANDLES));
+        let mut store = new_store(&plugin.compiler, limits);
         store.set_hostcall_fuel(limits.outbox);
         let metering = plugin.compiler.metering;
         if let Metering::Time(cpu_time) = metering {
@@ -291,6 +289,14 @@ impl Exports {
             stopping: stopping.map(|i| i.load(&mut *store, &instance)).transpose()?,
         })
     }
+}
+
+/// A store that holds no more than the limits say.
+pub(super) fn new_store(compiler: &Compiler, limits: &Arc<Limits>) -> Store<Guest> {
+    let mut store = Store::new(&compiler.engine, Guest::new(Arc::clone(limits)));
+    store.limiter(|guest| &mut guest.usage);
+    store.set_max_component_handles(limits.handles.saturating_add(OWN_HANDLES));
+    store
 }
 
 /// Takes the handle that an event returned, and names the deferred.

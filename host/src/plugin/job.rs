@@ -9,7 +9,7 @@ use super::bindings::exports::torsade::plugin::job;
 use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
 use super::engine::{Compiler, Metering};
-use super::instance::{arm, fault, past_deadline};
+use super::instance::{arm, fault, new_store, past_deadline};
 use super::limits::Limits;
 use super::outbox::{Guest, LogLine, Outbox};
 use crate::capability::Failure;
@@ -59,8 +59,7 @@ impl Job {
         }
         let Self { code, limits, outbox, config, name, input } = self;
         let (deadline, most) = (limits.deadline, limits.outbox);
-        let mut store = Store::new(&code.compiler.engine, Guest::new(limits));
-        store.limiter(|guest| &mut guest.usage);
+        let mut store = new_store(&code.compiler, &limits);
         store.data_mut().is_job = true;
         store.data_mut().outbox = Some(outbox);
         let result = code.call(&mut store, deadline, stopped, (&config, &name, &input));
