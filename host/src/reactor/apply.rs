@@ -38,7 +38,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.ask_sql((life, id), statements, Lane::Writes, batch);
             }
             Effect::Cancel { id } => self.cancel(life, id),
-            Effect::Connect { id, endpoint } => self.dial((life, id), &bytes[endpoint]),
+            Effect::Connect { id, endpoint } => self.ask(life, id, &bytes[endpoint], Self::dial),
             Effect::Execute { id, statement } => {
                 self.ask_sql((life, id), vec![*statement], Lane::Writes, execute);
             }
@@ -48,7 +48,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             Effect::KeyValue { id, operation } => self.ask_keys((life, id), operation),
             Effect::List { id, path } => self.ask(life, id, &bytes[path], Self::list),
-            Effect::Listen { id, endpoint } => self.listen_for((life, id), &bytes[endpoint]),
+            Effect::Listen { id, endpoint } => {
+                self.ask(life, id, &bytes[endpoint], Self::listen_for);
+            }
             Effect::Lookup { id, name, family } => {
                 self.ask(life, id, &bytes[name], |reactor, waiter, service, name| {
                     reactor.look_up(Naming::Lookup(waiter), service, name, family);
@@ -210,18 +212,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.add_timer(at, Due::Fire(life, id, moved));
     }
 
-    /// Asks a capability about a path.
+    /// Asks what is answered by a deferred: about a path, a name, an endpoint.
     fn ask(
         &mut self,
         life_id: Id<Life>,
         id: u64,
-        path: &[u8],
+        subject: &[u8],
         question: impl FnOnce(&mut Self, super::Waiter, usize, &str),
     ) {
         let service = self.lives.get(life_id).map(|life| life.service);
         if let (Some(service), true) = (service, self.asked(life_id, id, Behind::Answer)) {
-            let path = std::str::from_utf8(path).expect("a wasm string was checked to be UTF-8");
-            question(self, (life_id, id), service, path);
+            let subject = str::from_utf8(subject).expect("a wasm string was checked to be UTF-8");
+            question(self, (life_id, id), service, subject);
         }
     }
 

@@ -34,7 +34,7 @@ struct Dial {
     service: usize,
     endpoint: ClientEndpoint,
     /// The service grants it whatever its addresses are.
-    by_name: bool,
+    covered: bool,
     until: Instant,
     way: Way,
     attempts: Vec<u64>,
@@ -57,22 +57,17 @@ struct Attempt<S> {
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Begins to connect for a life.
-    pub(super) fn dial(&mut self, (life_id, id): Waiter, endpoint: &[u8]) {
-        let waiter = (life_id, id);
-        if !self.asked(life_id, id, Behind::Answer) {
-            return;
-        }
-        let text = str::from_utf8(endpoint).expect("a wasm string was checked to be UTF-8");
-        if let Err(failure) = self.begin_dial(waiter, text) {
+    pub(super) fn dial(&mut self, waiter: Waiter, service: usize, endpoint: &str) {
+        if let Err(failure) = self.begin_dial(waiter, service, endpoint) {
             self.fire(waiter, Outcome::Failed(failure));
         }
     }
 
-    fn begin_dial(&mut self, waiter: Waiter, text: &str) -> Result<(), Failure> {
+    fn begin_dial(&mut self, waiter: Waiter, service: usize, text: &str) -> Result<(), Failure> {
         let endpoint: ClientEndpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
         let Some(life) = self.lives.get_mut(waiter.0) else { return Ok(()) };
-        let settings = &self.services[life.service].settings;
+        let settings = &self.services[service].settings;
         if life.outgoing >= settings.outgoing {
             let message = format!("limits.outgoing: {} connections are open", settings.outgoing);
             return Err(Failure::new("limit", message));
@@ -81,14 +76,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let message = format!("grants.connect does not cover {endpoint}");
             return Err(Failure::new("denied", message));
         };
-        let (service, until) = (life.service, self.net.now() + endpoint.timeout());
+        let until = self.net.now() + endpoint.timeout();
         life.outgoing += 1;
         if let Some(behind) = life.deferreds.behind(waiter.1) {
             *behind = Behind::Dial;
         }
-        let by_name = matches!(goal, Goal::Host { by_name: true, .. });
+        let covered = !matches!(goal, Goal::Host { covered: false, .. });
         let dial =
-            Dial { service, endpoint, by_name, until, way: Way::Naming, attempts: Vec::new() };
+            Dial { service, endpoint, covered, until, way: Way::Naming, attempts: Vec::new() };
         self.dials.by_waiter.insert(waiter, dial);
         self.see(|| Seen::Dials { life: waiter.0.to_u64(), id: waiter.1 });
         self.add_timer(until, Due::Dial(waiter.0, waiter.1));
@@ -118,7 +113,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let connect = &self.services[dial.service].settings.connect;
         let mut granted: Vec<SocketAddr> = addresses.to_vec();
         granted.retain(|address| {
-            dial.by_name || connect.iter().any(|target| target.allows_address(address.ip(), port))
+            dial.covered || connect.iter().any(|target| target.allows_address(address.ip(), port))
         });
         for address in &mut granted {
             address.set_port(port);
@@ -291,7 +286,7 @@ enum Goal {
     /// To an address.
     There(SocketAddr),
     /// To a host, which has to be looked up.
-    Host { name: String, by_name: bool },
+    Host { name: String, covered: bool },
     /// To a Unix socket.
     Socket(Address),
 }
@@ -304,9 +299,9 @@ fn goal(endpoint: &ClientEndpoint, granted: &[Granted]) -> Option<Goal> {
             granted.iter().any(allows).then_some(Goal::There(*to))
         }
         ClientEndpoint::Tcp { target: Target::Name { host, port }, .. } => {
-            let by_name = granted.iter().any(|target| target.allows_name(host, *port));
+            let covered = granted.iter().any(|target| target.allows_name(host, *port));
             let may_lead = granted.iter().any(|target| target.allows_addresses_at(*port));
-            (by_name || may_lead).then(|| Goal::Host { name: host.clone(), by_name })
+            (covered || may_lead).then(|| Goal::Host { name: host.clone(), covered })
         }
         ClientEndpoint::Unix { name, .. } => {
             let opened = granted.iter().find_map(|target| target.unix(name))?;

@@ -5,7 +5,7 @@ use std::mem;
 use std::time::Duration;
 
 use super::conn::address;
-use super::life::{Behind, Life, Waiter};
+use super::life::{Life, Waiter};
 use super::seen::Seen;
 use super::service::Accepted;
 use super::{Answer, Due, Reactor};
@@ -60,22 +60,24 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// Listens for a life on an endpoint that the plugin names.
-    pub(super) fn listen_for(&mut self, waiter: Waiter, endpoint: &[u8]) {
-        if self.asked(waiter.0, waiter.1, Behind::Answer) {
-            let text = str::from_utf8(endpoint).expect("a wasm string was checked to be UTF-8");
-            let outcome = self.bind_for(waiter, text).unwrap_or_else(Outcome::Failed);
-            self.fire(waiter, outcome);
-        }
+    pub(super) fn listen_for(&mut self, waiter: Waiter, service: usize, endpoint: &str) {
+        let outcome = self.bind_for(waiter, service, endpoint).unwrap_or_else(Outcome::Failed);
+        self.fire(waiter, outcome);
     }
 
-    fn bind_for(&mut self, (life_id, id): Waiter, text: &str) -> Result<Outcome, Failure> {
+    fn bind_for(
+        &mut self,
+        (life_id, id): Waiter,
+        service: usize,
+        text: &str,
+    ) -> Result<Outcome, Failure> {
         let endpoint: Endpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
         if self.stopping {
             return Err(Failure::new("io", "the host is stopping: no new connection will come"));
         }
         let life = self.lives.get(life_id).expect("it has just asked");
-        let (service, settings) = (life.service, &self.services[life.service].settings);
+        let settings = &self.services[service].settings;
         if life.listeners.len() >= settings.listeners {
             let message = format!("limits.listeners: {} are open", settings.listeners);
             return Err(Failure::new("limit", message));

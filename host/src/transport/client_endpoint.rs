@@ -21,7 +21,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 pub const HOST_NAME_MAX: usize = 253;
 
 /// The longest label of a host name in bytes (RFC 1035, section 2.3.4).
-const LABEL_MAX: usize = 63;
+pub(super) const LABEL_MAX: usize = 63;
 
 /// What [`ClientEndpoint`]'s `FromStr` understands, for messages.
 const SUPPORTED: &str = "tcp:HOST:PORT[:timeout=SECONDS][:bindAddress=IP] and \

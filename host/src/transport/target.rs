@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::str::FromStr;
 
+use super::client_endpoint::{HOST_NAME_MAX, LABEL_MAX};
 use super::endpoint::{EndpointError, UnixName};
 use super::pieces::{Syntax, number, split};
 use super::range::{Ports, Socket};
@@ -235,7 +236,7 @@ fn name(text: &str) -> Result<String, String> {
     let good = |c: char| !c.is_whitespace() && !c.is_control() && !":/*[]%=\\".contains(c);
     let labels = || name.split('.');
     let number = |label: &str| label.starts_with("0x") || label.bytes().all(|b| b.is_ascii_digit());
-    let well_formed = name.len() <= NAME_MAX
+    let well_formed = name.len() <= HOST_NAME_MAX
         && labels().all(|label| (1..=LABEL_MAX).contains(&label.len()) && label.chars().all(good))
         && !labels().next_back().is_some_and(number);
     match well_formed {
@@ -248,10 +249,6 @@ fn name(text: &str) -> Result<String, String> {
 
 /// How many bits stand before an IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2).
 const MAPPED_BITS: u8 = 96;
-
-/// The longest name, and the longest label, in bytes (RFC 1035, section 2.3.4).
-const NAME_MAX: usize = 253;
-const LABEL_MAX: usize = 63;
 
 /// The shortest string that means the same target, as the plugin has to name it.
 impl fmt::Display for Target {
