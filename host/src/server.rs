@@ -20,7 +20,7 @@ use crate::net::os::{self, OsListener, OsNet};
 use crate::plugin::{LogLevel, Ticker};
 use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Socket};
 use crate::transport::listener;
 use crate::worker::{Mailbox, Message, Worker};
 use load::{engines, load, open_databases, ticker};
@@ -167,11 +167,11 @@ fn plan(config: &Config, settings: Vec<ServiceSettings>, workers: usize) -> Resu
 
 fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
     let why = match error.kind() {
-        io::ErrorKind::AddrInUse => match endpoint {
-            Endpoint::Tcp { address, .. } => {
+        io::ErrorKind::AddrInUse => match &endpoint.socket {
+            Socket::Tcp { address, .. } => {
                 format!("port {} is in use by another program", address.port())
             }
-            Endpoint::Unix { .. } => format!("it is in use: {error}"),
+            Socket::Unix { .. } => format!("it is in use: {error}"),
         },
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::PermissionDenied => "this user is not allowed to".to_owned(),

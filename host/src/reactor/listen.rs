@@ -14,7 +14,7 @@ use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::plugin::Origin;
 use crate::pool::Pool;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Socket};
 use crate::transport::range::ListenRange;
 
 /// A socket that accepts for a service.
@@ -116,9 +116,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return Err(Failure::new("denied", message));
         }
         for candidate in candidates {
-            let (backlog, mode) = match candidate {
-                Endpoint::Tcp { backlog, .. } => (backlog, None),
-                Endpoint::Unix { backlog, mode, .. } => (backlog, mode),
+            let (backlog, mode) = match candidate.socket {
+                Socket::Tcp { backlog, .. } => (backlog, None),
+                Socket::Unix { backlog, mode, .. } => (backlog, mode),
             };
             let Some(at) = candidate.address() else { continue };
             match self.net.listen(&at, backlog, mode) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::pieces::{self, Pieces, Syntax, number};
@@ -19,15 +19,14 @@ pub const BACKLOG_DEFAULT: u32 = 1024;
 pub const BACKLOG_MAX: u32 = i32::MAX as u32;
 
 /// What [`Endpoint`]'s `FromStr` understands, for messages.
-const SUPPORTED: &str = "tcp:PORT[:interface=IP][:backlog=N], tcp6:PORT[:interface=IP][:backlog=N] \
-                         and unix:PATH[:mode=660][:backlog=N]";
+const SUPPORTED: &str = "tcp:PORT[:interface=IP][:backlog=N], tcp6:PORT[:interface=IP][:backlog=N], \
+                         tls:PORT[:cert=FILE][:key=FILE][:interface=IP][:backlog=N] and unix:PATH[:mode=660][:backlog=N]";
 
 const TCP: Syntax = Syntax { positional: &["port"], addresses: &["interface"] };
 const UNIX: Syntax = Syntax { positional: &["address"], addresses: &[] };
 
 /// Kinds that Twisted has, and this version does not serve.
-pub(super) const UNSUPPORTED: [&str; 8] =
-    ["haproxy", "ssl", "stdio", "systemd", "tls", "udp", "udp6", "fd"];
+pub(super) const UNSUPPORTED: [&str; 6] = ["haproxy", "stdio", "systemd", "udp", "udp6", "fd"];
 
 /// A place to listen, as an *endpoint string* names it.
 ///
@@ -42,6 +41,9 @@ pub(super) const UNSUPPORTED: [&str; 8] =
 /// | `tcp:8080:interface=[::1]`, `tcp:8080:interface=\:\:1` | the same over IPv6 |
 /// | `tcp6:8080` | TCP, on all IPv6 interfaces |
 /// | `tcp:0` | TCP, on a port that the system picks |
+/// | `tls:8443` | TLS over TCP, with the certificates of the service |
+/// | `tls:8443:cert=cert.pem:key=key.pem` | TLS, with a certificate of its own |
+/// | `ssl:8443:certKey=cert.pem:privateKey=key.pem` | the same, as Twisted writes it |
 /// | `unix:/run/site.sock:mode=660` | a Unix socket, with the mode of its file in octal |
 /// | `unix:@site` | a Unix socket with an abstract name (Linux) |
 ///
@@ -49,8 +51,26 @@ pub(super) const UNSUPPORTED: [&str; 8] =
 /// understood for Twisted's sake and change nothing: the host tells a stale socket from a live one
 /// by connecting to it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Endpoint {
-    /// `tcp:` or `tcp6:`.
+pub struct Endpoint {
+    /// The socket that it is.
+    pub socket: Socket,
+    /// What its TLS begins with, where each connection is encrypted from its first byte on.
+    pub tls: Option<Identity>,
+}
+
+/// The certificate that an endpoint shows, by its files. Without them it shows those of the service.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct Identity {
+    /// A PEM file with the certificate, and those that lead to one that peers trust.
+    pub cert: Option<PathBuf>,
+    /// A PEM file with its private key; without it that is in `cert`, too.
+    pub key: Option<PathBuf>,
+}
+
+/// A socket to listen on.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Socket {
+    /// `tcp:`, `tcp6:` or `tls:`.
     Tcp {
         /// The interface and the port; port 0 lets the system pick one.
         address: SocketAddr,
@@ -80,44 +100,59 @@ impl Endpoint {
     ///
     /// # Errors
     /// Where the path becomes longer than [`UNIX_NAME_MAX`].
-    pub fn below(self, folder: &Path) -> Result<Self, EndpointError> {
-        let Self::Unix { name, mode, backlog } = self else {
+    pub fn below(mut self, folder: &Path) -> Result<Self, EndpointError> {
+        if let Some(Identity { cert, key }) = &mut self.tls {
+            for path in [cert, key].into_iter().flatten() {
+                *path = folder.join(&path);
+            }
+        }
+        let Socket::Unix { name, mode, backlog } = self.socket else {
             return Ok(self);
         };
-        match name.below(folder) {
-            Ok(name) => Ok(Self::Unix { name, mode, backlog }),
-            Err((name, problem)) => {
-                let below = Self::Unix { name, mode, backlog };
-                Err(EndpointError::new(&below.to_string(), problem))
-            }
+        let (name, problem) = match name.below(folder) {
+            Ok(name) => (name, None),
+            Err((name, problem)) => (name, Some(problem)),
+        };
+        self.socket = Socket::Unix { name, mode, backlog };
+        match problem {
+            None => Ok(self),
+            Some(problem) => Err(EndpointError::new(&self.to_string(), problem)),
         }
     }
 
     /// What to listen on, as [`Net::listen`](crate::net::Net::listen) takes it; `None` for a path
     /// that isn't UTF-8.
     pub fn address(&self) -> Option<Address> {
-        match self {
-            Self::Tcp { address, .. } => Some(Address::Tcp(*address)),
-            Self::Unix { name, .. } => name.address(),
+        match &self.socket {
+            Socket::Tcp { address, .. } => Some(Address::Tcp(*address)),
+            Socket::Unix { name, .. } => name.address(),
         }
     }
 
     /// Whether two listeners can't have both endpoints at once, as far as the strings tell.
     pub fn collides_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Tcp { address: one, .. }, Self::Tcp { address: two, .. }) => {
+        match (&self.socket, &other.socket) {
+            (Socket::Tcp { address: one, .. }, Socket::Tcp { address: two, .. }) => {
                 let same_family = one.is_ipv4() == two.is_ipv4();
                 let wildcard = one.ip().is_unspecified() || two.ip().is_unspecified();
                 one.port() != 0
                     && one.port() == two.port()
                     && (one.ip() == two.ip() || same_family && wildcard)
             }
-            (Self::Unix { name: one, .. }, Self::Unix { name: two, .. }) => one == two,
+            (Socket::Unix { name: one, .. }, Socket::Unix { name: two, .. }) => one == two,
             _ => false,
         }
     }
+}
 
-    fn tcp(mut pieces: Pieces, wildcard: IpAddr) -> Result<Self, String> {
+impl From<Socket> for Endpoint {
+    fn from(socket: Socket) -> Self {
+        Self { socket, tls: None }
+    }
+}
+
+impl Socket {
+    fn tcp(pieces: &mut Pieces, wildcard: IpAddr) -> Result<Self, String> {
         let port = pieces.take("port")?.ok_or("it has no port; write tcp:8080")?;
         let port = number(&port, 0, u32::from(u16::MAX))
             .and_then(|port| u16::try_from(port).ok())
@@ -126,8 +161,7 @@ impl Endpoint {
             Some(interface) => address(&interface, port, wildcard.is_ipv6())?,
             None => SocketAddr::new(wildcard, port),
         };
-        let backlog = backlog(&mut pieces)?;
-        pieces.finish("interface=IP and backlog=N")?;
+        let backlog = backlog(pieces)?;
         Ok(Self::Tcp { address, backlog })
     }
 
@@ -156,9 +190,10 @@ impl FromStr for Endpoint {
 /// The shortest string that means the same endpoint.
 impl fmt::Display for Endpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let backlog = match self {
-            Self::Tcp { address, backlog } => {
-                write!(out, "tcp:{}", address.port())?;
+        let backlog = match &self.socket {
+            Socket::Tcp { address, backlog } => {
+                let kind = if self.tls.is_some() { "tls" } else { "tcp" };
+                write!(out, "{kind}:{}", address.port())?;
                 match address {
                     SocketAddr::V4(v4) if v4.ip().is_unspecified() => {}
                     SocketAddr::V4(v4) => write!(out, ":interface={}", v4.ip())?,
@@ -166,7 +201,7 @@ impl fmt::Display for Endpoint {
                 }
                 backlog
             }
-            Self::Unix { name, mode, backlog } => {
+            Socket::Unix { name, mode, backlog } => {
                 write!(out, "unix:{name}")?;
                 if let Some(mode) = mode {
                     write!(out, ":mode={mode:o}")?;
@@ -176,6 +211,12 @@ impl fmt::Display for Endpoint {
         };
         if *backlog != BACKLOG_DEFAULT {
             write!(out, ":backlog={backlog}")?;
+        }
+        let Some(Identity { cert, key }) = &self.tls else { return Ok(()) };
+        for (name, path) in [("cert", cert), ("key", key)] {
+            if let Some(path) = path {
+                write!(out, ":{name}={}", pieces::Escaped(&path.to_string_lossy()))?;
+            }
         }
         Ok(())
     }
@@ -210,9 +251,11 @@ impl fmt::Display for Scope<'_> {
 fn parse(endpoint: &str) -> Result<Endpoint, String> {
     let (kind, rest) = endpoint.split_once(':').unwrap_or((endpoint, ""));
     match kind {
-        "tcp" => Endpoint::tcp(Pieces::of(rest, TCP)?, Ipv4Addr::UNSPECIFIED.into()),
-        "tcp6" => Endpoint::tcp(Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()),
-        "unix" => Endpoint::unix(Pieces::of(rest, UNIX)?),
+        "tcp" => tcp(Pieces::of(rest, TCP)?, Ipv4Addr::UNSPECIFIED.into()),
+        "tcp6" => tcp(Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()),
+        "tls" => tls(Pieces::of(rest, TCP)?, ["cert", "key"]),
+        "ssl" => tls(Pieces::of(rest, TCP)?, ["certKey", "privateKey"]),
+        "unix" => Socket::unix(Pieces::of(rest, UNIX)?).map(Endpoint::from),
         "" => Err(format!("it names no kind; there are {SUPPORTED}")),
         _ if UNSUPPORTED.contains(&kind) => {
             Err(format!("{kind}: is not supported by this version; there are {SUPPORTED}"))
@@ -222,6 +265,28 @@ fn parse(endpoint: &str) -> Result<Endpoint, String> {
         }
         _ => Err(format!("{kind:?} is no kind of endpoint; there are {SUPPORTED}")),
     }
+}
+
+fn tcp(mut pieces: Pieces, wildcard: IpAddr) -> Result<Endpoint, String> {
+    let socket = Socket::tcp(&mut pieces, wildcard)?;
+    pieces.finish("interface=IP and backlog=N")?;
+    Ok(Endpoint::from(socket))
+}
+
+/// `names` are the keys of the certificate's file and its private key's: Twisted has others.
+fn tls(mut pieces: Pieces, names: [&str; 2]) -> Result<Endpoint, String> {
+    let socket = Socket::tcp(&mut pieces, Ipv4Addr::UNSPECIFIED.into())?;
+    let [cert, key] = names;
+    let mut path = |name| match pieces.take(name)? {
+        Some(path) if path.is_empty() => Err(format!("{name} is empty; it takes a PEM file")),
+        path => Ok(path.map(PathBuf::from)),
+    };
+    let identity = Identity { cert: path(cert)?, key: path(key)? };
+    if identity.key.is_some() && identity.cert.is_none() {
+        return Err(format!("{key} is given without {cert}, whose key it is"));
+    }
+    pieces.finish(&format!("{cert}=FILE, {key}=FILE, interface=IP and backlog=N"))?;
+    Ok(Endpoint { socket, tls: Some(identity) })
 }
 
 fn backlog(pieces: &mut Pieces) -> Result<u32, String> {

@@ -2,14 +2,19 @@
 
 use std::path::Path;
 
-use super::{BACKLOG_DEFAULT, Endpoint, UnixName};
+use super::{BACKLOG_DEFAULT, Endpoint, Identity, Socket, UnixName};
 
 fn tcp(address: &str, backlog: u32) -> Endpoint {
-    Endpoint::Tcp { address: address.parse().unwrap(), backlog }
+    Socket::Tcp { address: address.parse().unwrap(), backlog }.into()
 }
 
 fn unix(path: &str, mode: Option<u32>, backlog: u32) -> Endpoint {
-    Endpoint::Unix { name: UnixName::Path(path.into()), mode, backlog }
+    Socket::Unix { name: UnixName::Path(path.into()), mode, backlog }.into()
+}
+
+fn tls(address: &str, cert: Option<&str>, key: Option<&str>) -> Endpoint {
+    let identity = Identity { cert: cert.map(Into::into), key: key.map(Into::into) };
+    Endpoint { tls: Some(identity), ..tcp(address, BACKLOG_DEFAULT) }
 }
 
 #[test]
@@ -31,7 +36,17 @@ fn good_endpoints() {
         ("unix:a.sock:mode=660", unix("a.sock", Some(0o660), BACKLOG_DEFAULT)),
         ("unix:address=a:mode=0600:lockfile=0", unix("a", Some(0o600), BACKLOG_DEFAULT)),
         (r"unix:a\:b\=c\\d:backlog=9", unix(r"a:b=c\d", None, 9)),
-        ("unix:@site", Endpoint::Unix { name, mode: None, backlog: BACKLOG_DEFAULT }),
+        ("unix:@site", Socket::Unix { name, mode: None, backlog: BACKLOG_DEFAULT }.into()),
+        ("tls:443", tls("0.0.0.0:443", None, None)),
+        ("tls:443:cert=a.pem", tls("0.0.0.0:443", Some("a.pem"), None)),
+        (
+            r"tls:443:cert=a\:b.pem:key=k.pem:interface=[::1]",
+            tls("[::1]:443", Some("a:b.pem"), Some("k.pem")),
+        ),
+        (
+            "ssl:443:privateKey=k.pem:certKey=a.pem",
+            tls("0.0.0.0:443", Some("a.pem"), Some("k.pem")),
+        ),
     ];
     for (text, want) in table {
         let endpoint: Endpoint = text.parse().unwrap();
@@ -63,8 +78,10 @@ fn bad_endpoints() {
         ("tcp:80:backlog=5:backlog=6", "backlog is given twice"),
         ("tcp:80:port=81", "port is given twice"),
         ("tcp:80:mode=660", r#""mode" is not known here; it takes interface=IP and backlog=N"#),
-        ("tls:443", "tls: is not supported by this version; there are tcp:PORT"),
-        ("udp:53", "udp: is not supported by this version"),
+        ("tls:443:key=k.pem", "key is given without cert, whose key it is"),
+        ("tls:443:cert=", "cert is empty; it takes a PEM file"),
+        ("tls:443:mode=600", r#""mode" is not known here; it takes cert=FILE, key=FILE"#),
+        ("udp:53", "udp: is not supported by this version; there are tcp:PORT"),
         ("systemd:domain=INET:index=0", "systemd: is not supported"),
         ("tpc:80", r#""tpc" is no kind of endpoint; there are tcp:PORT"#),
         ("unix:", "no path"),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::endpoint::{Endpoint, UnixName};
+use super::endpoint::{Endpoint, Socket, UnixName};
 use crate::net::os::OsListener;
 
 /// The sockets of an endpoint.
@@ -15,18 +15,21 @@ pub(crate) struct Bound {
 
 /// Binds `endpoint` for so many workers.
 pub(crate) fn bind(endpoint: &Endpoint, workers: usize) -> io::Result<Bound> {
-    match endpoint {
-        Endpoint::Tcp { address, backlog } => {
+    match &endpoint.socket {
+        Socket::Tcp { address, backlog } => {
             // Probed alone first: a shared socket would bind beside another process's.
             let address = OsListener::probe(*address)?;
             let share = workers > 1;
             let sockets = (0..workers).map(|_| OsListener::tcp(address, *backlog, share));
             Ok(Bound {
                 sockets: sockets.collect::<io::Result<_>>()?,
-                endpoint: Endpoint::Tcp { address, backlog: *backlog },
+                endpoint: Endpoint {
+                    socket: Socket::Tcp { address, backlog: *backlog },
+                    tls: endpoint.tls.clone(),
+                },
             })
         }
-        Endpoint::Unix { name, mode, backlog } => {
+        Socket::Unix { name, mode, backlog } => {
             let socket = match name {
                 UnixName::Path(path) => OsListener::unix(path, *mode, *backlog)?,
                 UnixName::Abstract(name) => OsListener::abstract_unix(name.as_bytes(), *backlog)?,

@@ -1,6 +1,6 @@
 //! The syntax that all endpoint strings share: pieces, keys, escapes.
 
-use std::mem;
+use std::{fmt, mem};
 
 use super::endpoint::EndpointError;
 
@@ -132,6 +132,21 @@ pub(super) fn split(text: &str, syntax: Syntax) -> Result<Vec<(Option<String>, S
     }
     pieces.push((key, word));
     Ok(pieces)
+}
+
+/// A value as an endpoint string has it: with its special characters escaped.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if matches!(character, ':' | '=' | '\\') {
+                out.write_str("\\")?;
+            }
+            write!(out, "{character}")?;
+        }
+        Ok(())
+    }
 }
 
 /// A decimal number without a sign.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 
-use super::endpoint::{Endpoint, EndpointError, UnixName, address};
+use super::endpoint::{Endpoint, EndpointError, Socket, UnixName, address};
 use super::pieces::{Pieces, Syntax, number};
 
 const TCP: Syntax = Syntax { positional: &["port"], addresses: &["interface"] };
@@ -30,7 +30,7 @@ pub enum ListenRange {
         ports: Ports,
     },
     /// `unix:`.
-    Unix(Socket),
+    Unix(UnixSocket),
 }
 
 /// Ports from the first to the last, neither of which is 0.
@@ -42,7 +42,7 @@ pub struct Ports {
 
 /// A Unix socket that is granted.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Socket {
+pub struct UnixSocket {
     /// As the grant has it, and as the plugin may name it.
     named: UnixName,
     /// What is opened: a relative path is taken to be below the folder of the configuration.
@@ -83,12 +83,12 @@ impl ListenRange {
     pub fn candidates(ranges: &[Self], mut endpoint: Endpoint, seed: u64) -> Candidates {
         let mut ports = Vec::new();
         let mut left = 0;
-        match &mut endpoint {
-            Endpoint::Tcp { address, .. } => {
+        match &mut endpoint.socket {
+            Socket::Tcp { address, .. } => {
                 ports.extend(ranges.iter().filter_map(|range| range.ports(address)));
                 left = ports.iter().map(|ports| ports.count()).sum();
             }
-            Endpoint::Unix { name, .. } => {
+            Socket::Unix { name, .. } => {
                 if let Some(opened) = ranges.iter().find_map(|range| range.unix(name)) {
                     *name = opened.clone();
                     left = 1;
@@ -126,7 +126,7 @@ impl Iterator for Candidates {
     fn next(&mut self) -> Option<Endpoint> {
         self.left = self.left.checked_sub(1)?;
         let mut endpoint = self.endpoint.clone();
-        if let Endpoint::Tcp { address, .. } = &mut endpoint {
+        if let Socket::Tcp { address, .. } = &mut endpoint.socket {
             let mut place = self.next;
             let ports = self.ports.iter().find(|ports| match place.checked_sub(ports.count()) {
                 Some(rest) => {
@@ -169,7 +169,7 @@ impl Ports {
     }
 }
 
-impl Socket {
+impl UnixSocket {
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let named = UnixName::parse(text)?;
         Ok(Self { opened: named.clone(), named })
@@ -205,7 +205,7 @@ fn parse(range: &str) -> Result<ListenRange, String> {
             let mut pieces = Pieces::of(rest, UNIX)?;
             let path = pieces.take("address")?.unwrap_or_default();
             pieces.finish("a path alone")?;
-            Socket::read(&path).map(ListenRange::Unix)
+            UnixSocket::read(&path).map(ListenRange::Unix)
         }
         _ => Err(format!(
             "{kind:?} is no kind of range; there are tcp:FIRST-LAST[:interface=IP], \
@@ -259,7 +259,7 @@ impl fmt::Display for Ports {
     }
 }
 
-impl fmt::Display for Socket {
+impl fmt::Display for UnixSocket {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.named.fmt(out)
     }

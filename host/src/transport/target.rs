@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::client_endpoint::{HOST_NAME_MAX, LABEL_MAX};
 use super::endpoint::{EndpointError, UnixName};
 use super::pieces::{Syntax, number, split};
-use super::range::{Ports, Socket};
+use super::range::{Ports, UnixSocket};
 
 /// Peers that a plugin may connect to.
 ///
@@ -34,7 +34,7 @@ pub enum Target {
         ports: Ports,
     },
     /// `unix:`.
-    Unix(Socket),
+    Unix(UnixSocket),
 }
 
 /// Hosts of a target. Names are in lower case, without a dot at their end.
@@ -144,7 +144,7 @@ fn parse(target: &str) -> Result<Target, String> {
     match kind {
         "tcp" => tcp(rest),
         "unix" => match &*plain(rest)? {
-            [path] => Socket::read(path).map(Target::Unix),
+            [path] => UnixSocket::read(path).map(Target::Unix),
             _ => Err("it is unix:PATH; in the path : is written \\:".to_owned()),
         },
         _ => Err(format!("{kind:?} is no kind of target; there are tcp:HOST:PORTS and unix:PATH")),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::pieces::Escaped;
 use crate::net::Address;
 
 /// The longest path, and the longest abstract name, of a Unix socket in bytes: `sun_path` less a
@@ -75,13 +76,7 @@ impl UnixName {
 /// As an endpoint string has it: special characters escaped, an abstract name with its `@`.
 impl fmt::Display for UnixName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.text().chars() {
-            if matches!(character, ':' | '=' | '\\') {
-                out.write_str("\\")?;
-            }
-            write!(out, "{character}")?;
-        }
-        Ok(())
+        Escaped(&self.text()).fmt(out)
     }
 }
 
