@@ -12,6 +12,7 @@ use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::pool::Stop;
 use torsade::reactor::ServiceSettings;
+use torsade::transport::tls::TlsSettings;
 use torsade_tests::guests;
 
 use super::asking;
@@ -135,6 +136,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         job_limits: Arc::new(limits()),
         jobs: settings.most,
         database: (kind == Kind::Asker).then(database),
+        tls: TlsSettings::default(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::plugin::{Limits, Plugin};
 use crate::pool::Pool;
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
+use crate::transport::tls::TlsSettings;
 
 /// What a worker needs to know of a service.
 #[derive(Clone)]
@@ -67,6 +68,8 @@ pub struct ServiceSettings {
     pub jobs: usize,
     /// What `sql` and `key-value` grant.
     pub database: Option<Database>,
+    /// What its connections encrypt with.
+    pub tls: TlsSettings,
 }
 
 /// A connection that was accepted for another worker.

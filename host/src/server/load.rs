@@ -16,6 +16,7 @@ use crate::config::{Config, Instances, PluginSource, Service, Store};
 use crate::net::os;
 use crate::plugin::{Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, Ticker};
 use crate::reactor::ServiceSettings;
+use crate::transport::tls::TlsSettings;
 
 /// Loads every plugin and lets an instance of it look at its configuration.
 pub(super) fn load(
@@ -87,6 +88,7 @@ fn load_service(
         job_limits,
         jobs: wanted.jobs,
         database: None,
+        tls: TlsSettings::default(),
     })
 }
 

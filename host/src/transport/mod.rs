@@ -9,4 +9,5 @@ pub(crate) mod queue;
 pub mod range;
 pub(crate) mod stream;
 pub mod target;
+pub mod tls;
 mod unix_name;

@@ -1,0 +1,5 @@
+//! TLS under a connection, by rustls. Knows no wasm.
+
+mod settings;
+
+pub use settings::TlsSettings;
