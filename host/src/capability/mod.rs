@@ -10,6 +10,7 @@ pub mod key_value;
 pub mod operation;
 pub mod resolver;
 pub mod sql;
+pub mod tls_session;
 
 use files::{Entry, OpenFile};
 use sql::{Execution, Rows, Value};

@@ -1,5 +1,6 @@
 //! TLS under a connection, by rustls. Knows no wasm.
 
+pub mod names;
 mod settings;
 
 pub use settings::TlsSettings;
