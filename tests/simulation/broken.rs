@@ -135,6 +135,10 @@ impl Net for Broken {
         net.send_file(&mut late.io, file, offset, length)
     }
 
+    fn read_file(&mut self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.net.read_file(file, offset, into)
+    }
+
     fn shutdown_write(&mut self, stream: &mut BrokenStream) -> io::Result<()> {
         if self.breach == Breach::Linger {
             return Err(ErrorKind::NotConnected.into());

@@ -125,6 +125,8 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         unsent_low: 4 * KIB,
         drain: Duration::from_secs(60),
         linger: Duration::from_secs(20),
+        handshake: Duration::from_secs(10),
+        handshakes: 1_000,
         files: Some(plugins.root.clone()),
         cached_files: settings.cached_files,
         look_up: Arc::new(asking::look_up),

@@ -19,6 +19,7 @@ wit_bindgen::generate!({
             include torsade:plugin/key-value-user@0.1.0;
             import torsade:plugin/jobs@0.1.0;
             export torsade:plugin/half-close@0.1.0;
+            export torsade:plugin/handshake@0.1.0;
             export torsade:plugin/stopping@0.1.0;
         }
     ",

@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
+use crate::bindings::exports::torsade::plugin::{
+    half_close, handshake, plugin, protocols, stopping,
+};
 use crate::bindings::torsade::plugin::deferreds::{self, Deferred, Outcome};
 use crate::bindings::torsade::plugin::transports;
 use crate::deferred::{self, Chain, Held, Owner};
@@ -88,6 +90,14 @@ impl<P: Plugin> half_close::Guest for Component<P> {
         let shared = &of.get::<Exported<P::Protocol>>().0;
         let transport = Transport::of(shared);
         event(|| shared.connection.enter(|protocol| protocol.read_connection_lost(&transport)));
+    }
+}
+
+impl<P: Plugin> handshake::Guest for Component<P> {
+    fn handshake_completed(of: protocols::ProtocolBorrow<'_>) {
+        let shared = &of.get::<Exported<P::Protocol>>().0;
+        let transport = Transport::of(shared);
+        event(|| shared.connection.enter(|protocol| protocol.handshake_completed(&transport)));
     }
 }
 

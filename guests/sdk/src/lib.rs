@@ -73,6 +73,7 @@ mod heap;
 pub mod job_bindings;
 pub mod jobs;
 pub mod key_value;
+mod line;
 pub mod log;
 mod looping;
 #[doc(hidden)]
@@ -89,6 +90,7 @@ mod semaphore;
 pub mod sql;
 pub mod testing;
 pub mod timers;
+pub mod tls;
 mod transport;
 mod turn;
 #[cfg(doc)]
@@ -101,6 +103,7 @@ pub use cooperate::{CooperativeTask, Cooperator, Slice, cooperate};
 pub use deferred::{
     Answer, Answered, Canceller, Deferred, DeferredList, Firing, ListResult, Waiting,
 };
+pub use line::{Line, LineReceiver};
 pub use looping::LoopingCall;
 pub use outgoing::Outgoing;
 pub use plugin::{Config, NoConfig, Plugin};

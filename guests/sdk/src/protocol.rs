@@ -27,6 +27,12 @@ pub trait Protocol: Sized + 'static {
         transport.lose_connection();
     }
 
+    /// The handshake of TLS is over: [`Transport::tls`] has what it came to. On an endpoint that is
+    /// encrypted from the first byte on, it follows `build_protocol` at once.
+    fn handshake_completed(&mut self, transport: &Transport<Self>) {
+        let _ = transport;
+    }
+
     /// The connection ended. The last event.
     fn connection_lost(&mut self, reason: Reason) {
         let _ = reason;

@@ -67,6 +67,10 @@ pub mod code {
     pub const TIMED_OUT: &str = "timed-out";
     /// The plugin trapped in a job.
     pub const TRAPPED: &str = "trapped";
+    /// The handshake of TLS failed, or the peer broke its rules.
+    pub const TLS: &str = "tls";
+    /// Of a reason: the peer ended TLS without saying so; what it sent last may be missing.
+    pub const TRUNCATED: &str = "truncated";
     /// No way leads to the peer.
     pub const UNREACHABLE: &str = "unreachable";
     /// This transport, this plugin or a job can't do it.

@@ -54,6 +54,8 @@ pub enum Outcome {
     Output(Vec<u8>),
     /// A query was answered.
     Rows(Rows),
+    /// A handshake of TLS is over.
+    Secured,
     /// Keys were scanned.
     Scanned(Vec<key_value::Entry>),
 }
@@ -81,7 +83,8 @@ impl Outcome {
             | Self::Elapsed
             | Self::Executed(_)
             | Self::File(_)
-            | Self::Listening { .. } => 0,
+            | Self::Listening { .. }
+            | Self::Secured => 0,
         }
     }
 }

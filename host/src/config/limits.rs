@@ -59,6 +59,11 @@ pub struct Limits {
     /// How long what a peer still sends is read and thrown away after this side has closed, so
     /// that a reset can't destroy the last answer. `"2s"`
     pub linger: Duration,
+    /// How long a connection may take to be ready for its protocol: for TLS' handshake. `"10s"`
+    pub handshake: Duration,
+    /// Handshakes of TLS that may be under way at once, on each worker. New connections wait in the
+    /// backlog. `1000`
+    pub handshakes: usize,
     /// Files that each worker keeps open for the service in its cache. `1000`
     pub cached_files: usize,
     /// Names of hosts that each worker remembers for the service. `1000`
@@ -102,6 +107,8 @@ impl Default for Limits {
             unsent_low: 16 * KIB,
             drain: MINUTE,
             linger: Duration::from_secs(2),
+            handshake: Duration::from_secs(10),
+            handshakes: 1_000,
             cached_files: 1_000,
             cached_names: 1_000,
             outgoing: 1_000,
@@ -158,6 +165,8 @@ impl Limits {
             unsent_low: of.size("unsent-low", 1..=GIB, default.unsent_low, to),
             drain: of.time("drain", long.clone(), default.drain, to),
             linger: of.time("linger", Duration::ZERO..=MINUTE, default.linger, to),
+            handshake: of.time("handshake", long.clone(), default.handshake, to),
+            handshakes: of.count("handshakes", count.clone(), default.handshakes, to),
             cached_files: of.count("cached-files", 0..=COUNT_MAX, default.cached_files, to),
             cached_names: of.count("cached-names", 0..=COUNT_MAX, default.cached_names, to),
             outgoing: of.count("outgoing", count.clone(), default.outgoing, to),

@@ -147,6 +147,11 @@ impl<N: Net> Net for Faulty<N> {
         self.net.send_file(stream, file, offset, length)
     }
 
+    fn read_file(&mut self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.call("read_file", ErrorKind::WouldBlock)?;
+        self.net.read_file(file, offset, into)
+    }
+
     fn shutdown_write(&mut self, stream: &mut N::Stream) -> io::Result<()> {
         self.call("shutdown_write", ErrorKind::NotConnected)?;
         self.net.shutdown_write(stream)

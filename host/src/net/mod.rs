@@ -109,6 +109,13 @@ pub trait Net {
         length: usize,
     ) -> io::Result<usize>;
 
+    /// Reads a part of `file` from `offset`, and says how much; 0 means that the file ends there.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it would have to wait for a disk. No edge tells that it is there: the
+    /// pool can read it.
+    fn read_file(&mut self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+
     /// Ends this side's half of the stream.
     fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
 

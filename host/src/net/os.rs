@@ -1,9 +1,10 @@
 //! The network of this machine: mio, and the system calls that mio doesn't wrap, by rustix.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice, Read};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read};
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -165,6 +166,16 @@ impl Net for OsNet {
         length: usize,
     ) -> io::Result<usize> {
         Ok(rustix::fs::sendfile(stream, file, Some(&mut offset), length)?)
+    }
+
+    fn read_file(&mut self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut parts = [IoSliceMut::new(into)];
+        match rustix::io::preadv2(file, &mut parts, offset, rustix::io::ReadWriteFlags::NOWAIT) {
+            Ok(n) => Ok(n),
+            // Not every file system can tell. Then it waits, as `sendfile` does.
+            Err(rustix::io::Errno::OPNOTSUPP) => file.read_at(into, offset),
+            Err(e) => Err(e.into()),
+        }
     }
 
     fn shutdown_write(&mut self, stream: &mut OsStream) -> io::Result<()> {

@@ -2,7 +2,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, unused_qualifications)]
 
 pub use super::outbox::{
-    FileHandle, ListenerHandle, OutcomeHandle, PendingHandle, TransportHandle,
+    CertificateHandle, FileHandle, ListenerHandle, OutcomeHandle, PendingHandle, SessionHandle,
+    TransportHandle,
 };
 
 wasmtime::component::bindgen!({
@@ -14,6 +15,8 @@ wasmtime::component::bindgen!({
         "torsade:plugin/deferreds.outcome": OutcomeHandle,
         "torsade:plugin/files.file": FileHandle,
         "torsade:plugin/server-endpoints.listener": ListenerHandle,
+        "torsade:plugin/tls.certificate": CertificateHandle,
+        "torsade:plugin/tls.tls-session": SessionHandle,
         "torsade:plugin/transports.transport": TransportHandle,
     },
 });

@@ -5,7 +5,9 @@ use std::fmt;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-use super::bindings::exports::torsade::plugin::{half_close, job, plugin, protocols, stopping};
+use super::bindings::exports::torsade::plugin::{
+    half_close, handshake, job, plugin, protocols, stopping,
+};
 use super::engine::{Compiler, Engines, SLOT};
 use super::job::JobCode;
 use super::limits::Limits;
@@ -27,6 +29,7 @@ pub(super) struct Exports {
     pub(super) plugin: plugin::GuestIndices,
     pub(super) protocols: protocols::GuestIndices,
     pub(super) half_close: Option<half_close::GuestIndices>,
+    pub(super) handshake: Option<handshake::GuestIndices>,
     pub(super) stopping: Option<stopping::GuestIndices>,
 }
 
@@ -76,6 +79,11 @@ impl Plugin {
         self.exports.stopping.is_some()
     }
 
+    /// Whether it wants to be told when a handshake is over.
+    pub fn hears_of_handshakes(&self) -> bool {
+        self.exports.handshake.is_some()
+    }
+
     /// Whether it tells the end of the peer's data from the end of the connection.
     pub fn half_closes(&self) -> bool {
         self.exports.half_close.is_some()
@@ -94,6 +102,7 @@ impl Exports {
             plugin: plugin::GuestIndices::new(pre).map_err(|e| needed("plugin", e))?,
             protocols: protocols::GuestIndices::new(pre).map_err(|e| needed("protocols", e))?,
             half_close: optional(pre, "half-close", half_close::GuestIndices::new(pre))?,
+            handshake: optional(pre, "handshake", handshake::GuestIndices::new(pre))?,
             stopping: optional(pre, "stopping", stopping::GuestIndices::new(pre))?,
         })
     }
@@ -195,7 +204,8 @@ fn chain(error: &wasmtime::Error) -> String {
 }
 
 /// Interfaces that need no grant.
-const GROUND: [&str; 7] = ["clock", "deferreds", "log", "random", "timers", "transports", "types"];
+const GROUND: [&str; 8] =
+    ["clock", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
 
 /// Interfaces that need a grant, each with the grant's key.
 const GRANTS: [(&str, &str); 7] = [

@@ -6,6 +6,7 @@ mod jobs;
 mod key_value;
 mod resolver;
 mod sql;
+mod tls;
 mod transports;
 
 use std::ops::Range;

@@ -9,12 +9,15 @@ use wasmtime::component::{Resource, ResourceAny};
 use wasmtime::{AsContextMut, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::bindings::exports::torsade::plugin::protocols::Origin as WitOrigin;
-use super::bindings::exports::torsade::plugin::{half_close, plugin, protocols, stopping};
+use super::bindings::exports::torsade::plugin::{
+    half_close, handshake, plugin, protocols, stopping,
+};
 use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
 use super::engine::{Compiler, Metering};
 use super::limits::Limits;
 use super::outbox::{Guest, Outbox, PendingHandle, TransportHandle};
+use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
 
 /// One life of a plugin. Every call is an event; what the plugin asked for in it lies in the
@@ -30,6 +33,7 @@ struct Exports {
     plugin: plugin::Guest,
     protocols: protocols::Guest,
     half_close: Option<half_close::Guest>,
+    handshake: Option<handshake::Guest>,
     stopping: Option<stopping::Guest>,
 }
 
@@ -52,6 +56,8 @@ pub struct ConnFacts {
     pub peer: Address,
     /// Bytes that may be queued before the peer counts as slow.
     pub room: u64,
+    /// What its handshake came to, if it is encrypted.
+    pub tls: Option<Arc<Session>>,
 }
 
 /// How a connection came to be.
@@ -128,10 +134,12 @@ impl Instance {
         origin: Origin,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<Option<Protocol>, Fault> {
-        let ConnFacts { conn, local, peer, room } = facts;
+        let ConnFacts { conn, local, peer, room, tls } = facts;
         self.enter(lent, |exports, store| {
             store.data_mut().may_hold_another()?;
-            let handle = TransportHandle { conn, open: true, local, peer, room };
+            let encrypted = tls.is_some();
+            let handle =
+                TransportHandle { conn, open: true, local, peer, room, encrypted, session: tls };
             let transport = store.data_mut().transports.push(handle);
             let handle = transport.rep();
             let origin = match origin {
@@ -184,6 +192,18 @@ impl Instance {
         })
     }
 
+    /// `handshake.handshake-completed`. Only where the plugin exports it.
+    pub fn handshake_completed(
+        &mut self,
+        protocol: Protocol,
+        lent: &mut Option<Box<Outbox>>,
+    ) -> Result<(), Fault> {
+        self.enter(lent, |exports, store| match &exports.handshake {
+            Some(handshake) => handshake.call_handshake_completed(store, protocol.guest),
+            None => Ok(()),
+        })
+    }
+
     /// `protocol.connection-lost`; then drops the protocol: its destructor is guest code too.
     pub fn connection_lost(
         &mut self,
@@ -229,6 +249,13 @@ impl Instance {
     pub fn set_room(&mut self, protocol: Protocol, room: u64) {
         if let Some(handle) = self.handle(protocol) {
             handle.room = room;
+        }
+    }
+
+    /// The handshake of the protocol's connection is over.
+    pub fn set_session(&mut self, protocol: Protocol, session: Arc<Session>) {
+        if let Some(handle) = self.handle(protocol) {
+            handle.session = Some(session);
         }
     }
 
@@ -281,11 +308,13 @@ impl Exports {
         let instance = plugin.pre.instantiate(&mut *store)?;
         let indices = &plugin.exports;
         let half_close = indices.half_close.as_ref();
+        let handshake = indices.handshake.as_ref();
         let stopping = indices.stopping.as_ref();
         Ok(Self {
             plugin: indices.plugin.load(&mut *store, &instance)?,
             protocols: indices.protocols.load(&mut *store, &instance)?,
             half_close: half_close.map(|i| i.load(&mut *store, &instance)).transpose()?,
+            handshake: handshake.map(|i| i.load(&mut *store, &instance)).transpose()?,
             stopping: stopping.map(|i| i.load(&mut *store, &instance)).transpose()?,
         })
     }

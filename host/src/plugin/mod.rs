@@ -20,4 +20,4 @@ pub use engine::{Engines, EnginesConfig, Metering, Ticker};
 pub use instance::{ConnFacts, Fault, Instance, Origin, Protocol};
 pub use job::Job;
 pub use limits::Limits;
-pub use outbox::{Effect, LogLevel, LogLine, Outbox};
+pub use outbox::{Effect, LogLevel, LogLine, Outbox, Side};

@@ -14,6 +14,7 @@ use crate::capability::files::OpenFile;
 use crate::capability::operation::Operation;
 use crate::capability::resolver::Family;
 use crate::capability::sql::Statement;
+use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
 
 /// Something that a plugin asked for. The reactor does it after the event.
@@ -110,6 +111,12 @@ pub enum Effect {
         offset: u64,
         length: u64,
     },
+    StartTls {
+        id: u64,
+        conn: u64,
+        side: Side,
+        alpn: Vec<String>,
+    },
     StopListening {
         listener: u64,
     },
@@ -143,6 +150,15 @@ pub struct Outbox {
     pub(crate) random: StdRng,
     /// The number of the next deferred: unique in the worker.
     next_deferred: u64,
+}
+
+/// Which side of a handshake a plugin wants to be.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// The one that begins, with the server's name.
+    Client(String),
+    /// The one that shows a certificate.
+    Server,
 }
 
 /// A line that a plugin wrote.
@@ -222,6 +238,8 @@ pub(crate) struct Guest {
     pub(super) outcomes: Slots<OutcomeHandle>,
     pub(super) files: Slots<FileHandle>,
     pub(super) listeners: Slots<ListenerHandle>,
+    pub(super) sessions: Slots<SessionHandle>,
+    pub(super) certificates: Slots<CertificateHandle>,
     /// It runs a job, which can ask nothing.
     pub(super) is_job: bool,
     /// Bytes that its outcomes hold.
@@ -244,7 +262,19 @@ pub struct TransportHandle {
     pub(super) local: Address,
     pub(super) peer: Address,
     pub(super) room: u64,
+    /// It is encrypted, or will be behind what was written.
+    pub(super) encrypted: bool,
+    /// What its handshake came to.
+    pub(super) session: Option<Arc<Session>>,
 }
+
+/// Behind a `tls-session`.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
+pub struct SessionHandle(pub(super) Arc<Session>);
+
+/// Behind a `certificate`: one of those of a session, by its place.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
+pub struct CertificateHandle(pub(super) Arc<Session>, pub(super) usize);
 
 /// Behind a `deferred`: its number.
 #[expect(unreachable_pub, reason = "bindgen re-exports it")]
@@ -274,6 +304,8 @@ impl Guest {
             outcomes: Slots::default(),
             files: Slots::default(),
             listeners: Slots::default(),
+            sessions: Slots::default(),
+            certificates: Slots::default(),
             is_job: false,
             kept: 0,
             in_flight: 0,
@@ -348,7 +380,9 @@ impl Guest {
             + self.deferreds.len()
             + self.outcomes.len()
             + self.files.len()
-            + self.listeners.len();
+            + self.listeners.len()
+            + self.sessions.len()
+            + self.certificates.len();
         if held >= self.limits.handles {
             self.usage.reached = Some("handles");
             wasmtime::bail!("the plugin holds {held} handles");

@@ -74,6 +74,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Effect::SendFile { conn, file, offset, length } => {
                 self.send_file(life, conn, &file, offset, length);
             }
+            Effect::StartTls { id, conn, side, alpn } => {
+                self.start_tls(life, id, conn, &side, &alpn);
+            }
             Effect::StopListening { listener } => self.stop_listening(life, listener),
             Effect::Write { conn, data } => self.write(life, conn, &bytes[data]),
         }
@@ -256,8 +259,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Nobody waits for what stands behind a deferred. Dropping work tells it so.
     fn give_up(&mut self, waiter: super::Waiter, behind: Option<&Behind>) {
-        if matches!(behind, Some(Behind::Dial)) {
-            self.end_dial(waiter);
+        match behind {
+            Some(Behind::Dial) => drop(self.end_dial(waiter)),
+            Some(Behind::Handshake(conn)) => self.abort(waiter.0, *conn),
+            _ => {}
         }
     }
 }

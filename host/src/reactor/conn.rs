@@ -10,6 +10,7 @@ use crate::pool::Pool;
 use crate::transport::queue::Flushed;
 use crate::transport::stream::{End, Read, Stream};
 
+use super::handshake::Securing;
 use super::life::{Hold, Life};
 use super::seen::Seen;
 use super::service::peer_ip;
@@ -37,6 +38,10 @@ pub(super) struct Conn<S> {
     pub(super) is_touched: bool,
     /// A timer watches whether the peer takes what is queued.
     pub(super) drain_watched: bool,
+    /// The pool reads what it is to send next.
+    pub(super) is_cold: bool,
+    /// Who waits for the end of its handshake, while one is under way.
+    pub(super) securing: Option<Securing>,
     /// It is over for this side; so many bytes of the peer's may still be thrown away.
     pub(super) lingering: Option<usize>,
     pub(super) service: usize,
@@ -82,6 +87,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             if conn.lingering.is_some() {
                 return self.linger(id);
             }
+            if conn.stream.is_handshaking() {
+                if !self.on_handshake_readable(id) {
+                    return;
+                }
+                continue;
+            }
             let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol) else { return };
             if conn.held.is_some() || conn.paused || !conn.stream.is_open() {
                 return;
@@ -90,10 +101,17 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.flush(id);
             }
             let Some(conn) = self.conns.get_mut(id) else { return };
-            match conn.stream.read(&mut self.net, &mut self.buffer) {
+            let read = conn.stream.read(&mut self.net, &mut self.buffers);
+            if conn.stream.has_records() {
+                self.touch(id);
+            }
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            match read {
                 Read::Data(n) => self.deliver(id, life_id, protocol, n),
                 Read::End => return self.on_read_end(id, life_id, protocol),
-                Read::Nothing => {
+                Read::Records => {}
+                // A handshake is read above.
+                Read::Nothing | Read::Secured => {
                     if conn.stream.ended().is_some() {
                         self.touch(id);
                     }
@@ -107,7 +125,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Delivers the first `n` bytes of the buffer.
     fn deliver(&mut self, id: ConnId<N::Stream>, life_id: Id<Life>, protocol: Protocol, n: usize) {
         let Some(life) = self.lives.get_mut(life_id) else { return };
-        let data = &self.buffer[..n];
+        let data = &self.buffers.plain[..n];
         if let Some(seen) = &mut self.seen {
             seen.push(Seen::DataReceived { conn: id.to_u64(), data: data.to_vec() });
         }
@@ -151,7 +169,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 let at = self.net.now() + self.services[service].settings.drain;
                 self.add_timer(at, Due::Drain(id.to_u64(), sent));
             }
-            Flushed::Blocked | Flushed::Empty => {}
+            Flushed::Cold => self.read_cold(id),
+            Flushed::Blocked | Flushed::Empty | Flushed::Waits => {}
         }
         self.tell_room(id);
     }
@@ -194,8 +213,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(end) = conn.stream.ended() else { return };
         let (code, message) = reason(end);
-        let in_order = matches!(end, End::Done);
+        // What tells the peer that it broke TLS must arrive, too.
+        let in_order = matches!(end, End::Done | End::Tls(_));
         conn.held = None;
+        self.end_handshake(id, code, &message);
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol.take())
             && let Some(life) = self.lives.get_mut(life_id)
         {
@@ -230,7 +252,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         for _ in 0..CHUNKS_A_TURN {
             let Some(conn) = self.conns.get_mut(id) else { return };
             let left = conn.lingering.unwrap_or(0);
-            match conn.stream.discard(&mut self.net, &mut self.buffer) {
+            match conn.stream.discard(&mut self.net, &mut self.buffers.plain) {
                 Some(0) => return,
                 Some(n) if n < left => conn.lingering = Some(left - n),
                 Some(_) | None => return self.close(id),
@@ -245,7 +267,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if conn.counted {
             self.services[conn.service].settings.census.leave(peer_ip(&conn.peer));
         }
-        let reset = matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut));
+        let reset =
+            matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut | End::Unready));
         let io = conn.stream.into_io(&mut self.spares);
         if reset { self.net.reset(io) } else { self.net.close(io) }
     }
@@ -323,6 +346,13 @@ fn reason(end: &End) -> (&'static str, String) {
         End::Lost(e) => ("lost", format!("the connection was lost: {e}")),
         End::Stopped => ("stopped", "the host stopped".to_owned()),
         End::TimedOut => ("timed-out", "the peer took nothing for too long".to_owned()),
+        End::Tls(why) => ("tls", why.clone()),
+        End::Truncated => {
+            ("truncated", "the peer left without ending TLS: what it sent may be cut".to_owned())
+        }
+        End::Unready => {
+            ("timed-out", "limits.handshake: the connection was not ready in time".to_owned())
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::conn::ConnId;
+use super::handshake::Securing;
 use super::life::{Behind, Waiter};
 use super::seen::Seen;
 use super::work::Naming;
@@ -21,6 +22,7 @@ use crate::transport::client_endpoint::{ClientEndpoint, Target};
 use crate::transport::connector::{ConnectFailure, ConnectFailureKind, Connector, Next};
 use crate::transport::stream::End;
 use crate::transport::target::Target as Granted;
+use crate::transport::tls::{self, Tls};
 
 /// The connections to be, and the attempts that they make.
 pub(super) struct Dials<S> {
@@ -231,15 +233,58 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let (life, conn) = (waiter.0.to_u64(), id.to_u64());
         self.see(|| Seen::Dialled { life, id: waiter.1, conn });
-        self.open_conn(id, socket, to, waiter.0, Origin::Dialled(waiter.1));
+        self.open_conn(id, socket, to, dial.service, Origin::Dialled(waiter.1));
+        self.join(id, waiter.0);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stream.on_ready(&mut self.net, edge);
         }
-        self.build(id);
+        match self.client_side(&dial.endpoint, dial.service) {
+            None => {
+                self.build(id);
+                self.tell_dialled(id, waiter);
+            }
+            Some(Ok(tls)) => {
+                if let Some(life) = self.lives.get_mut(waiter.0)
+                    && let Some(behind) = life.deferreds.behind(waiter.1)
+                {
+                    *behind = Behind::Handshake(id.to_u64());
+                }
+                self.begin_handshake(id, tls, Securing::Dialled(waiter));
+                self.add_timer(dial.until, Due::Handshake(id.to_u64()));
+            }
+            Some(Err(why)) => {
+                let failure = Failure::new("tls", format!("{}: {why}", dial.endpoint));
+                self.fire(waiter, Outcome::Failed(failure));
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.stream.end(End::Aborted("TLS could not begin"));
+                }
+                self.touch(id);
+            }
+        }
+    }
+
+    /// The client's side of an endpoint that is encrypted.
+    fn client_side(
+        &self,
+        endpoint: &ClientEndpoint,
+        service: usize,
+    ) -> Option<Result<Tls, String>> {
+        let ClientEndpoint::Tcp { tls: Some(wanted), target, .. } = endpoint else { return None };
+        let settings = &self.services[service].settings.tls;
+        let host = match target {
+            Target::Address(address) => address.ip().to_string(),
+            Target::Name { host, .. } => host.clone(),
+        };
+        let name = wanted.server_name.as_ref().unwrap_or(&host);
+        Some(tls::client_side(settings.client.as_ref(), name, &wanted.alpn))
+    }
+
+    /// Tells a life what came of a connection that it asked for.
+    pub(super) fn tell_dialled(&mut self, id: ConnId<N::Stream>, waiter: Waiter) {
         let outcome = match self.conns.get_mut(id) {
             Some(conn) if conn.protocol.is_some() => Outcome::Connected { conn: id.to_u64() },
             Some(conn) if matches!(conn.stream.ended(), Some(End::Lost(_))) => {
-                let message = format!("{}: it was lost as soon as it was made", dial.endpoint);
+                let message = format!("{}: it was lost as soon as it was made", conn.peer());
                 Outcome::Failed(Failure::new("io", message))
             }
             _ => {

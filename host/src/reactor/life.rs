@@ -52,6 +52,8 @@ pub(super) enum Behind {
     Answer,
     /// A connection to be.
     Dial,
+    /// The handshake of a connection that the life has dialled, or where it began TLS.
+    Handshake(u64),
     /// A timer that has elapsed, and how often it was moved; until it is reported it may be moved
     /// again.
     Elapsed(u32),

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::conn::address;
@@ -14,8 +15,9 @@ use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::plugin::Origin;
 use crate::pool::Pool;
-use crate::transport::endpoint::{Endpoint, Socket};
+use crate::transport::endpoint::{Endpoint, Identity, Socket};
 use crate::transport::range::ListenRange;
+use crate::transport::tls::ServerConfig;
 
 /// A socket that accepts for a service.
 pub(super) struct Listener<L> {
@@ -26,6 +28,8 @@ pub(super) struct Listener<L> {
     life: Option<Id<Life>>,
     /// Connections are handed out to the workers in turn.
     deals: bool,
+    /// Each connection begins with a handshake.
+    tls: Option<Arc<ServerConfig>>,
     /// A timer will have it accept again.
     waits: bool,
 }
@@ -41,8 +45,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         deals: bool,
     ) -> io::Result<()> {
         let origin = Origin::Accepted(endpoint);
-        self.add_listener(Listener { socket, service, origin, life: None, deals, waits: false })
-            .map(drop)
+        let tls = &self.services[service].settings.tls;
+        let tls = tls.endpoints.get(endpoint as usize).cloned().flatten();
+        let listener = Listener { socket, service, origin, life: None, deals, tls, waits: false };
+        self.add_listener(listener).map(drop)
     }
 
     fn add_listener(
@@ -82,6 +88,23 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let message = format!("limits.listeners: {} are open", settings.listeners);
             return Err(Failure::new("limit", message));
         }
+        let tls = match &endpoint.tls {
+            None => None,
+            Some(identity) if *identity != Identity::default() => {
+                let message = format!(
+                    "{endpoint}: a plugin names no files; tls:PORT shows the \
+                                       certificates of its service"
+                );
+                return Err(Failure::new("invalid", message));
+            }
+            Some(_) => match &settings.tls.server {
+                Some(server) => Some(Arc::clone(server)),
+                None => {
+                    let message = format!("{endpoint}: the service has no certificate");
+                    return Err(Failure::new("unsupported", message));
+                }
+            },
+        };
         let seed = self.next_ticket;
         let socket = self.bind_one_of(service, &endpoint, seed)?;
         let failed = |e: io::Error| Failure::new("io", format!("{endpoint}: {e}"));
@@ -93,7 +116,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
         };
         let (origin, life) = (Origin::Arrived(id), Some(life_id));
-        let listener = Listener { socket, service, origin, life, deals: false, waits: false };
+        let listener = Listener { socket, service, origin, life, deals: false, tls, waits: false };
         let listener = self.add_listener(listener).map_err(failed)?.to_u64();
         if let Some(life) = self.lives.get_mut(life_id) {
             life.listeners.push(listener);
@@ -160,6 +183,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn accept(&mut self, id: Id<Listener<N::Listener>>) -> bool {
         let Some(listener) = self.listeners.get_mut(id) else { return false };
         let (service, origin, life) = (listener.service, listener.origin, listener.life);
+        if listener.tls.is_some() && self.handshakes_are_full(service) {
+            self.accept_later(id);
+            return false;
+        }
+        let Some(listener) = self.listeners.get_mut(id) else { return false };
         let settings = &self.services[service].settings;
         if settings.census.is_full() {
             let name = &*settings.name;
@@ -173,7 +201,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     Origin::Accepted(endpoint) if listener.deals => {
                         self.dealt.push(Accepted { stream, peer, service, endpoint });
                     }
-                    _ => self.take_in(stream, peer, service, origin, life),
+                    _ => {
+                        let tls = listener.tls.clone();
+                        self.take_in(stream, peer, service, origin, life, tls);
+                    }
                 }
                 true
             }

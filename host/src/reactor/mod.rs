@@ -9,6 +9,7 @@ mod apply;
 mod build;
 mod conn;
 mod dial;
+mod handshake;
 mod life;
 mod listen;
 mod seen;
@@ -28,6 +29,7 @@ use crate::plugin::{LogLevel, Outbox};
 use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transport::queue::Spares;
+use crate::transport::stream::Buffers;
 use conn::{Conn, ConnId};
 use dial::Dials;
 use life::{Behind, Life, Waiter};
@@ -69,7 +71,7 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     dealt: Vec<Accepted<N::Stream>>,
     /// Lent to the instance that runs.
     outbox: Option<Box<Outbox>>,
-    buffer: Box<[u8]>,
+    buffers: Buffers,
     spares: Spares,
     started: Instant,
     /// The time that plugins see during this turn.
@@ -90,6 +92,8 @@ enum Due {
     Drain(u64, u64),
     /// A deferred of a life fires, unless its timer was moved since.
     Fire(Id<Life>, u64, u32),
+    /// A connection should be ready for its protocol by now.
+    Handshake(u64),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
 }
@@ -120,7 +124,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             touched: VecDeque::new(),
             dealt: Vec::new(),
             outbox: Some(Box::new(Outbox::new(seed, log_level))),
-            buffer: vec![0; READ_BYTES].into(),
+            buffers: Buffers::new(READ_BYTES),
             spares: Spares::default(),
             stopping: false,
             seen: None,
@@ -298,6 +302,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     self.elapsed((life, id), moved);
                 }
                 Some(Due::Fire(..)) => {}
+                Some(Due::Handshake(conn)) => self.on_handshake_due(Id::from_u64(conn)),
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
             }
         }
@@ -333,6 +338,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 Due::Accept(listener) => listeners.get(Id::from_u64(*listener)).is_some(),
                 Due::Dial(life, id) => dials.contains(&(*life, *id)),
                 Due::Drain(conn, _) | Due::Linger(conn) => conns.get(Id::from_u64(*conn)).is_some(),
+                Due::Handshake(conn) => {
+                    conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.securing.is_some())
+                }
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
             });
             self.timers_to_sweep = TIMERS_TO_SWEEP.max(2 * self.timers.len());

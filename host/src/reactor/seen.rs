@@ -95,6 +95,10 @@ pub enum Seen {
     Resumed {
         conn: u64,
     },
+    /// Its handshake is over.
+    Secured {
+        conn: u64,
+    },
     /// A part of a file of `size` bytes.
     SentFile {
         conn: u64,
@@ -129,6 +133,8 @@ pub struct Counts {
     pub deferreds: usize,
     /// Connections to be.
     pub dials: usize,
+    /// Handshakes that are under way.
+    pub handshakes: usize,
     /// Connections that wait for a deferred.
     pub held: usize,
     /// Jobs that run or wait.
@@ -159,6 +165,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             connections: self.conns.len(),
             deferreds: lives().map(|life| life.deferreds.len()).sum(),
             dials: self.dials.len(),
+            handshakes: self.services.iter().map(|service| service.handshakes).sum(),
             held: conns.filter(|conn| conn.held.is_some()).count(),
             jobs: self.services.iter().map(|service| service.jobs).sum(),
             lives: self.lives.len(),

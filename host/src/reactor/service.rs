@@ -46,6 +46,10 @@ pub struct ServiceSettings {
     pub drain: Duration,
     /// How long a closed connection waits for the peer's end.
     pub linger: Duration,
+    /// How long a connection may take to be ready for its protocol.
+    pub handshake: Duration,
+    /// How many handshakes may be under way at once, on this worker.
+    pub handshakes: usize,
     /// The folder that `files` grants.
     pub files: Option<Root>,
     /// How many of its files a worker keeps open.
@@ -90,6 +94,8 @@ pub(super) struct Service {
     pub(super) shared: Option<Id<Life>>,
     pub(super) files: Option<Files<Waiter>>,
     pub(super) names: Resolver<Naming>,
+    /// Handshakes that are under way.
+    pub(super) handshakes: usize,
     /// Jobs that run or wait.
     pub(super) jobs: usize,
     /// Bytes of the questions that the pool works on.
@@ -102,7 +108,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let files = settings.files.clone().map(|root| Files::new(root, settings.cached_files));
         let names = Resolver::new(settings.look_up.clone(), settings.cached_names);
         let per_connection = settings.per_connection;
-        let service = Service { settings, shared: None, files, names, jobs: 0, asked_bytes: 0 };
+        let service = Service {
+            settings,
+            shared: None,
+            files,
+            names,
+            handshakes: 0,
+            jobs: 0,
+            asked_bytes: 0,
+        };
         self.services.push(service);
         let service = self.services.len() - 1;
         if !per_connection {

@@ -1,7 +1,12 @@
 //! Questions that the pool answers: files, names, databases, jobs.
 
+use std::io;
+use std::os::unix::fs::FileExt;
+
 use super::Reactor;
+use super::conn::ConnId;
 use super::life::{Behind, Waiter};
+use crate::arena::Id;
 use crate::capability::files::{self, Opened};
 use crate::capability::key_value::KeyValue;
 use crate::capability::operation::Operation;
@@ -11,6 +16,7 @@ use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::plugin::LogLine;
 use crate::pool::{Lane, Pool, Stop, Stopped, Work};
+use crate::transport::stream::End;
 
 /// What the pool brings back.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub enum Answer {
     Opened(Opened),
     /// What one deferred came to.
     Outcome(Outcome),
+    /// A part of a file was read.
+    Part(io::Result<Vec<u8>>),
 }
 
 /// What the pool works on.
@@ -43,6 +51,8 @@ enum Whose {
     Name(Box<str>),
     /// One deferred.
     One(Waiter),
+    /// A connection that can't send a part of a file before it was read.
+    Part(u64),
     /// All that wait for a path.
     Path(Box<str>),
 }
@@ -71,6 +81,42 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             files::Asked::Waiting => {}
         }
+    }
+
+    /// Has the pool read the part of a file that a connection is to send next: it is encrypted
+    /// here, and must not wait for a disk.
+    pub(super) fn read_cold(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some((file, offset, length)) = conn.stream.cold() else { return };
+        if std::mem::replace(&mut conn.is_cold, true) {
+            return;
+        }
+        let ticket =
+            Ticket { service: conn.service, bytes: length, whose: Whose::Part(id.to_u64()) };
+        let work = move || {
+            let mut part = vec![0; length];
+            let read = file.read_at(&mut part, offset);
+            Answer::Part(read.map(|n| {
+                part.truncate(n);
+                part
+            }))
+        };
+        self.submit(Lane::Files, ticket, Box::new(work));
+    }
+
+    /// The pool has read what a connection is to send next.
+    fn supply(&mut self, id: ConnId<N::Stream>, read: io::Result<Vec<u8>>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.is_cold = false;
+        match read {
+            Ok(part) if part.is_empty() => {
+                conn.stream
+                    .end(End::Aborted("a file became shorter than was promised to the peer"));
+            }
+            Ok(part) => conn.stream.supply(&part),
+            Err(e) => conn.stream.end(End::Lost(e)),
+        }
+        self.touch(id);
     }
 
     /// Lists a path for a life.
@@ -222,6 +268,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match (whose, answer) {
             (Whose::One(waiter), Answer::Outcome(outcome)) => self.fire(waiter, outcome),
             (Whose::One(waiter), _) => self.fire(waiter, Outcome::Failed(failure)),
+            (Whose::Part(conn), Answer::Part(read)) => self.supply(Id::from_u64(conn), read),
+            (Whose::Part(conn), _) => {
+                self.supply(Id::from_u64(conn), Err(io::Error::other(failure.message)));
+            }
             (Whose::Path(path), Answer::Opened(opened)) => self.opened(service, &path, opened),
             (Whose::Path(path), _) => self.opened(service, &path, Err(failure)),
             (Whose::Name(name), Answer::Found(found)) => self.found(service, &name, Ok(found)),

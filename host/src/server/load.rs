@@ -77,6 +77,8 @@ fn load_service(
         unsent_low: wanted.unsent_low,
         drain: wanted.drain,
         linger: wanted.linger,
+        handshake: wanted.handshake,
+        handshakes: wanted.handshakes,
         files,
         cached_files: wanted.cached_files,
         look_up: resolver::system(),

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::endpoint::{EndpointError, Scope, UNSUPPORTED, UnixName};
-use super::pieces::{self, Pieces, Syntax, number};
+use super::pieces::{self, Escaped, Pieces, Syntax, number};
+use super::tls;
 
 /// How long a connection may take to be made where an endpoint doesn't say: Twisted's 30 seconds.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
@@ -24,8 +25,9 @@ pub const HOST_NAME_MAX: usize = 253;
 pub(super) const LABEL_MAX: usize = 63;
 
 /// What [`ClientEndpoint`]'s `FromStr` understands, for messages.
-const SUPPORTED: &str = "tcp:HOST:PORT[:timeout=SECONDS][:bindAddress=IP] and \
-                         unix:PATH[:timeout=SECONDS]";
+const SUPPORTED: &str = "tcp:HOST:PORT[:timeout=SECONDS][:bindAddress=IP], \
+                         tls:HOST:PORT[:name=NAME][:alpn=A,B][:timeout=SECONDS][:bindAddress=IP] \
+                         and unix:PATH[:timeout=SECONDS]";
 
 const TCP: Syntax = Syntax { positional: &["host", "port"], addresses: &["host", "bindAddress"] };
 const UNIX: Syntax = Syntax { positional: &["path"], addresses: &[] };
@@ -41,6 +43,9 @@ const UNIX: Syntax = Syntax { positional: &["path"], addresses: &[] };
 /// | `tcp:192.0.2.1:80:timeout=2.5` | TCP, to an address, and at most two and a half seconds |
 /// | `tcp:[2001:db8::1]:80`, `tcp:2001\:db8\:\:1:80` | TCP, over IPv6 |
 /// | `tcp:example.com:80:bindAddress=10.0.0.5` | TCP, from one of this host's addresses |
+/// | `tls:example.com:443` | TLS over TCP: the server must show a certificate for the host |
+/// | `tls:192.0.2.1:443:name=example.com` | the same, for another name |
+/// | `tls:example.com:443:alpn=h2,http/1.1` | offers protocols (ALPN, RFC 7301), the best first |
 /// | `unix:/run/site.sock` | a Unix socket |
 /// | `unix:@site` | a Unix socket with an abstract name (Linux) |
 ///
@@ -48,14 +53,16 @@ const UNIX: Syntax = Syntax { positional: &["path"], addresses: &[] };
 /// `lockfile=0` and `lockfile=1` of `unix:` are understood for Twisted's sake and change nothing.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum ClientEndpoint {
-    /// `tcp:`.
+    /// `tcp:` or `tls:`.
     Tcp {
         /// Whom to connect to.
         target: Target,
         /// This host's address to connect from; `None` lets the system pick one.
         bind_address: Option<IpAddr>,
-        /// How long it may take, a lookup of the name included.
+        /// How long it may take, a lookup of the name included, and a handshake.
         timeout: Duration,
+        /// What TLS begins with, where the connection is encrypted.
+        tls: Option<ClientTls>,
     },
     /// `unix:`, a stream socket.
     Unix {
@@ -65,6 +72,21 @@ pub enum ClientEndpoint {
         timeout: Duration,
     },
 }
+
+/// What a client begins TLS with.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub struct ClientTls {
+    /// The name that the server's certificate must be for; `None` for the host.
+    pub server_name: Option<String>,
+    /// The protocols to offer (ALPN), the best first; at most [`ALPN_MAX`].
+    pub alpn: Vec<String>,
+}
+
+/// The most protocols that one side of TLS may offer.
+pub const ALPN_MAX: usize = 16;
+
+/// The longest name of a protocol in bytes (RFC 7301, section 3.1).
+pub const ALPN_NAME_MAX: usize = 255;
 
 /// Whom a `tcp:` endpoint connects to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -105,7 +127,19 @@ impl ClientEndpoint {
         }
     }
 
-    fn tcp(mut pieces: Pieces) -> Result<Self, String> {
+    fn tls(mut pieces: Pieces) -> Result<Self, String> {
+        let name = pieces.take("name")?.map(|name| {
+            tls::server_name(&name)
+                .map(|_| name.to_ascii_lowercase())
+                .ok_or_else(|| format!("name {name:?} is neither a host name nor an IP address"))
+        });
+        let alpn = pieces.take("alpn")?.map(|names| alpn(&names)).transpose()?;
+        let wanted = ClientTls { server_name: name.transpose()?, alpn: alpn.unwrap_or_default() };
+        let known = "name=NAME, alpn=A,B, timeout=SECONDS and bindAddress=IP";
+        Self::tcp(pieces, Some(wanted), known)
+    }
+
+    fn tcp(mut pieces: Pieces, tls: Option<ClientTls>, known: &str) -> Result<Self, String> {
         let host = pieces.take("host")?.ok_or("it has no host; write tcp:example.com:80")?;
         let port = pieces.take("port")?.ok_or("it has no port; write tcp:example.com:80")?;
         let port = number(&port, 1, u32::from(u16::MAX))
@@ -119,8 +153,8 @@ impl ClientEndpoint {
             return Err(format!("no way leads from bindAddress {from} to {}", to.ip()));
         }
         let timeout = timeout(&mut pieces)?;
-        pieces.finish("timeout=SECONDS and bindAddress=IP")?;
-        Ok(Self::Tcp { target, bind_address, timeout })
+        pieces.finish(known)?;
+        Ok(Self::Tcp { target, bind_address, timeout, tls })
     }
 
     fn unix(mut pieces: Pieces) -> Result<Self, String> {
@@ -145,7 +179,16 @@ impl FromStr for ClientEndpoint {
 impl fmt::Display for ClientEndpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { target, .. } => write!(out, "tcp:{target}")?,
+            Self::Tcp { target, tls: None, .. } => write!(out, "tcp:{target}")?,
+            Self::Tcp { target, tls: Some(tls), .. } => {
+                write!(out, "tls:{target}")?;
+                if let Some(name) = &tls.server_name {
+                    write!(out, ":name={}", Escaped(name))?;
+                }
+                if !tls.alpn.is_empty() {
+                    write!(out, ":alpn={}", Escaped(&tls.alpn.join(",")))?;
+                }
+            }
             Self::Unix { name, .. } => write!(out, "unix:{name}")?,
         }
         if self.timeout() != TIMEOUT_DEFAULT {
@@ -192,7 +235,10 @@ impl fmt::Display for Seconds {
 fn parse(endpoint: &str) -> Result<ClientEndpoint, String> {
     let (kind, rest) = endpoint.split_once(':').unwrap_or((endpoint, ""));
     match kind {
-        "tcp" => ClientEndpoint::tcp(Pieces::of(rest, TCP)?),
+        "tcp" => {
+            ClientEndpoint::tcp(Pieces::of(rest, TCP)?, None, "timeout=SECONDS and bindAddress=IP")
+        }
+        "tls" => ClientEndpoint::tls(Pieces::of(rest, TCP)?),
         "unix" => ClientEndpoint::unix(Pieces::of(rest, UNIX)?),
         "" => Err(format!("it names no kind; there are {SUPPORTED}")),
         "tcp6" => Err("tcp6: is for listening; write tcp:HOST:PORT, also for IPv6".to_owned()),
@@ -201,6 +247,18 @@ fn parse(endpoint: &str) -> Result<ClientEndpoint, String> {
         }
         _ if kind.contains('.') => Err(format!("it names no kind; write tcp:{endpoint}")),
         _ => Err(format!("{kind:?} is no kind of endpoint; there are {SUPPORTED}")),
+    }
+}
+
+/// Names of protocols, separated by commas.
+fn alpn(names: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = names.split(',').map(str::to_owned).collect();
+    if names.len() > ALPN_MAX {
+        return Err(format!("alpn has {} names; {ALPN_MAX} are the most", names.len()));
+    }
+    match names.iter().find(|name| !(1..=ALPN_NAME_MAX).contains(&name.len())) {
+        Some(name) => Err(format!("alpn: {name:?} is not a name of 1 to {ALPN_NAME_MAX} bytes")),
+        None => Ok(names),
     }
 }
 

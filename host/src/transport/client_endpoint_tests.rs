@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{ClientEndpoint, TIMEOUT_DEFAULT, Target, UnixName};
 
 fn tcp(target: Target) -> ClientEndpoint {
-    ClientEndpoint::Tcp { target, bind_address: None, timeout: TIMEOUT_DEFAULT }
+    ClientEndpoint::Tcp { target, bind_address: None, timeout: TIMEOUT_DEFAULT, tls: None }
 }
 
 fn host(address: &str) -> Target {
@@ -20,12 +20,12 @@ fn name(host: &str, port: u16) -> Target {
 
 fn from(target: Target, bind_address: &str) -> ClientEndpoint {
     let bind_address = Some(bind_address.parse().unwrap());
-    ClientEndpoint::Tcp { target, bind_address, timeout: TIMEOUT_DEFAULT }
+    ClientEndpoint::Tcp { target, bind_address, timeout: TIMEOUT_DEFAULT, tls: None }
 }
 
 fn within(target: Target, millis: u64) -> ClientEndpoint {
     let timeout = Duration::from_millis(millis);
-    ClientEndpoint::Tcp { target, bind_address: None, timeout }
+    ClientEndpoint::Tcp { target, bind_address: None, timeout, tls: None }
 }
 
 fn unix(path: &str, seconds: u64) -> ClientEndpoint {
@@ -129,7 +129,10 @@ fn bad_endpoints() {
         ("tcp:[::1]:80:bindAddress=10.0.0.1", "no way leads from bindAddress 10.0.0.1 to ::1"),
         ("tcp:a:80:interface=10.0.0.1", "it takes timeout=SECONDS and bindAddress=IP"),
         ("tcp6:a:80", "tcp6: is for listening; write tcp:HOST:PORT"),
-        ("tls:example.com:443", "tls: is not supported by this version; there are tcp:HOST"),
+        ("tls:example.com", "no port"),
+        ("tls:example.com:443:name=a b", "name \"a b\" is neither a host name nor an IP address"),
+        ("tls:example.com:443:alpn=", "alpn: \"\" is not a name of 1 to 255 bytes"),
+        ("tls:example.com:443:cert=a", r#""cert" is not known here; it takes name=NAME, alpn=A,B"#),
         ("ssl:example.com:443", "ssl: is not supported by this version"),
         ("tpc:a:80", r#""tpc" is no kind of endpoint; there are tcp:HOST:PORT"#),
         ("unix:", "no path"),

@@ -8,13 +8,24 @@ use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::Arc;
 
-use super::queue::{Flushed, Queue, Spares};
+use super::queue::{Flushed, Queue, Spares, Way};
+use super::tls::{Agreed, Taken, Tls};
 use crate::net::{Net, Ready};
 
 /// The reactor's side of a connection.
 pub(crate) struct Stream<S> {
     io: S,
     state: State,
+    /// Of an encrypted stream, from the beginning of its handshake on.
+    tls: Option<Box<Tls>>,
+    /// Bytes that were read before their time, and are read next.
+    #[expect(
+        clippy::box_collection,
+        reason = "few streams have any, so that an idle one is small"
+    )]
+    ahead: Option<Box<Vec<u8>>>,
+    /// What is at the head of `out` goes out in clear, though `tls` is there.
+    clear: bool,
     /// `None` while nothing waits to be sent.
     out: Option<Box<Queue>>,
     /// The kernel has no more input for now: an edge will say when it has.
@@ -52,6 +63,12 @@ pub(crate) enum End {
     Stopped,
     /// The peer did not take what was queued in time.
     TimedOut,
+    /// The peer broke the rules of TLS, or the handshake failed.
+    Tls(String),
+    /// The peer ended an encrypted stream without saying so: it may be an attacker who cut it.
+    Truncated,
+    /// It took too long to be ready for its protocol.
+    Unready,
 }
 
 /// What a [`Stream::read`] came to.
@@ -63,6 +80,27 @@ pub(crate) enum Read {
     End,
     /// There is nothing for now, or the stream has ended.
     Nothing,
+    /// Something came that was not for the protocol. There may be more.
+    Records,
+    /// The handshake is over. Said once.
+    Secured,
+}
+
+/// What a worker reads into.
+pub(crate) struct Buffers {
+    /// For the protocol.
+    pub(crate) plain: Box<[u8]>,
+    /// As it comes from the network, where it has to be decrypted first.
+    raw: Box<[u8]>,
+}
+
+impl Buffers {
+    /// Buffers for chunks of `length` bytes.
+    pub(crate) fn new(length: usize) -> Self {
+        // What was left of a record makes the next chunk longer than what is read.
+        let raw = length.saturating_sub(RECORD_BYTES).max(1);
+        Self { plain: vec![0; length].into(), raw: vec![0; raw].into() }
+    }
 }
 
 impl<S> Stream<S> {
@@ -70,6 +108,9 @@ impl<S> Stream<S> {
         Self {
             io,
             state: State::Open,
+            tls: None,
+            ahead: None,
+            clear: false,
             out: None,
             drained: true,
             read_closed: false,
@@ -98,12 +139,40 @@ impl<S> Stream<S> {
 
     /// Whether [`Stream::read`] may find something.
     pub(crate) fn may_read(&self) -> bool {
-        !self.drained && !self.at_end && !matches!(self.state, State::Closed(_))
+        let inside = self.tls.as_ref().is_some_and(|tls| tls.has_data() || tls.has_ended());
+        let more = self.ahead.is_some() || (!self.drained || inside) && !self.at_end;
+        more && !matches!(self.state, State::Closed(_))
     }
 
-    /// Reads once, into `buffer`.
-    pub(crate) fn read<N: Net<Stream = S>>(&mut self, net: &mut N, buffer: &mut [u8]) -> Read {
+    /// Puts bytes back that were read before their time.
+    pub(crate) fn unread(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.ahead.get_or_insert_default().splice(..0, bytes.iter().copied());
+        }
+    }
+
+    /// Reads once. What it read is in `plain`.
+    pub(crate) fn read<N: Net<Stream = S>>(&mut self, net: &mut N, buffers: &mut Buffers) -> Read {
         if !self.may_read() {
+            return Read::Nothing;
+        }
+        match &mut self.tls {
+            Some(_) => self.read_encrypted(net, buffers),
+            None => self.read_plain(net, &mut buffers.plain),
+        }
+    }
+
+    fn read_plain<N: Net<Stream = S>>(&mut self, net: &mut N, buffer: &mut [u8]) -> Read {
+        if let Some(ahead) = &mut self.ahead {
+            let n = ahead.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&ahead[..n]);
+            ahead.drain(..n);
+            if ahead.is_empty() {
+                self.ahead = None;
+            }
+            return Read::Data(n);
+        }
+        if self.drained {
             return Read::Nothing;
         }
         match net.read(&mut self.io, buffer) {
@@ -124,6 +193,73 @@ impl<S> Stream<S> {
         Read::Nothing
     }
 
+    fn read_encrypted<N: Net<Stream = S>>(&mut self, net: &mut N, buffers: &mut Buffers) -> Read {
+        let Some(tls) = &mut self.tls else { return Read::Nothing };
+        let mut filled = 0;
+        tls.read(&mut buffers.plain, &mut filled);
+        if filled > 0 {
+            return Read::Data(filled);
+        }
+        if tls.has_ended() {
+            self.at_end = true;
+            return Read::End;
+        }
+        let n = match self.read_plain(net, &mut buffers.raw) {
+            Read::Data(n) => n,
+            Read::End => {
+                self.end(match self.is_handshaking() {
+                    true => End::Tls("the peer left before the handshake was over".to_owned()),
+                    false => End::Truncated,
+                });
+                return Read::Nothing;
+            }
+            other => return other,
+        };
+        let Some(tls) = &mut self.tls else { return Read::Nothing };
+        let mut input = &buffers.raw[..n];
+        match tls.take(&mut input, &mut buffers.plain, &mut filled) {
+            Ok(Taken::All) if filled > 0 => Read::Data(filled),
+            Ok(Taken::All) => Read::Records,
+            Ok(Taken::Secured) => {
+                self.unread(input);
+                Read::Secured
+            }
+            Err(why) => {
+                // The peer may learn what it did wrong, if that is sent at once.
+                if !self.clear {
+                    let _ = tls.send(net, &mut self.io, &mut self.sent);
+                }
+                self.end(End::Tls(why));
+                Read::Nothing
+            }
+        }
+    }
+
+    /// Begins TLS behind what is queued (STARTTLS), or at once where nothing is.
+    pub(crate) fn start_tls(&mut self, tls: Tls) {
+        self.tls = Some(Box::new(tls));
+        if let Some(queue) = &mut self.out {
+            self.clear = true;
+            queue.push_tls();
+        }
+    }
+
+    /// Whether a handshake is under way, so that nothing can be delivered.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// Whether it is encrypted, or about to be.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What the handshake came to; `None` where there is none, or it is not over.
+    pub(crate) fn agreed(&self) -> Option<Agreed> {
+        let tls = self.tls.as_ref().filter(|tls| !tls.is_handshaking())?;
+        Some(tls.agreed())
+    }
+
     /// Queues `data`; or sends it at once, where it is large and nothing is before it.
     pub(crate) fn write<N: Net<Stream = S>>(
         &mut self,
@@ -134,7 +270,8 @@ impl<S> Stream<S> {
         if !self.is_open() || self.write_ended {
             return;
         }
-        if data.len() >= WRITE_THROUGH && self.out.is_none() && !self.blocked {
+        let through = self.tls.is_none() && self.out.is_none() && !self.blocked;
+        if data.len() >= WRITE_THROUGH && through {
             match net.write(&mut self.io, &[IoSlice::new(data)], false) {
                 Ok(n) => {
                     self.sent += n as u64;
@@ -194,25 +331,78 @@ impl<S> Stream<S> {
             return Flushed::Empty;
         }
         let mut flushed = Flushed::Empty;
-        if let Some(queue) = &mut self.out {
+        if self.out.is_some() || self.has_records() {
             if self.blocked {
                 return Flushed::Blocked;
             }
-            match queue.flush(net, &mut self.io, &mut self.sent) {
-                Ok(Flushed::Empty) => spares.put(self.out.take().expect("it was just flushed")),
-                Ok(other) => flushed = other,
-                // The peer was promised more than can be sent.
-                Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
-                    self.end(End::Aborted("a file became shorter than was promised to the peer"));
-                }
-                Err(e) => self.end(End::Lost(e)),
-            }
-            self.blocked = flushed == Flushed::Blocked;
+            flushed = self.send(net, spares, |queue, way| match queue {
+                Some(queue) => queue.flush(way),
+                None => way.send_encrypted().map(|()| Flushed::Empty),
+            });
         }
         if flushed == Flushed::Empty && matches!(self.state, State::Closing) {
-            self.end(End::Done);
+            if self.tls.is_some() && !self.write_ended {
+                if let Some(tls) = &mut self.tls {
+                    tls.close();
+                }
+                flushed =
+                    self.send(net, spares, |_, way| way.send_encrypted().map(|()| Flushed::Empty));
+            }
+            if flushed == Flushed::Empty {
+                self.end(End::Done);
+            }
         }
         flushed
+    }
+
+    /// Sends by `step`, and does what follows from how that went.
+    fn send<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        spares: &mut Spares,
+        step: impl FnOnce(Option<&mut Queue>, &mut Way<'_, N>) -> io::Result<Flushed>,
+    ) -> Flushed {
+        let mut way = Way {
+            net,
+            io: &mut self.io,
+            tls: self.tls.as_deref_mut(),
+            clear: &mut self.clear,
+            sent: &mut self.sent,
+            scratch: &mut spares.scratch,
+        };
+        let flushed = match step(self.out.as_deref_mut(), &mut way) {
+            Ok(flushed) => flushed,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Flushed::Blocked,
+            Err(e) if e.kind() == ErrorKind::Interrupted => Flushed::Again,
+            // The peer was promised more than can be sent.
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                self.end(End::Aborted("a file became shorter than was promised to the peer"));
+                Flushed::Empty
+            }
+            Err(e) => {
+                self.end(End::Lost(e));
+                Flushed::Empty
+            }
+        };
+        self.blocked = flushed == Flushed::Blocked;
+        if flushed == Flushed::Empty
+            && let Some(queue) = self.out.take()
+        {
+            spares.put(queue);
+        }
+        flushed
+    }
+
+    /// The part of a file that has to be read before more can be sent.
+    pub(crate) fn cold(&self) -> Option<(Arc<File>, u64, usize)> {
+        self.out.as_ref()?.cold()
+    }
+
+    /// Brings what [`Stream::cold`] asked for.
+    pub(crate) fn supply(&mut self, data: &[u8]) {
+        if let Some(queue) = &mut self.out {
+            queue.supply(data);
+        }
     }
 
     /// After its end in order: tells the peer, and says whether what the peer still sends has to
@@ -254,7 +444,12 @@ impl<S> Stream<S> {
 
     /// Whether something waits to be sent, or for the close.
     pub(crate) fn is_sending(&self) -> bool {
-        self.out.is_some() || matches!(self.state, State::Closing)
+        self.out.is_some() || self.has_records() || matches!(self.state, State::Closing)
+    }
+
+    /// Whether records of TLS wait to be sent.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.clear && self.tls.as_ref().is_some_and(|tls| tls.wants_to_send())
     }
 
     /// Why it ended, once it has.
@@ -285,6 +480,9 @@ impl<S> Stream<S> {
 fn is_retry(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
+
+/// The longest record of TLS (RFC 5246, section 6.2.3: 2¹⁴ + 2048 bytes, and its head).
+const RECORD_BYTES: usize = 16 * 1024 + 2048 + 5;
 
 /// From this size on a write that nothing waits before goes to the kernel without being copied.
 const WRITE_THROUGH: usize = 16 * 1024;

@@ -176,6 +176,10 @@ impl Net for SimNet {
         Ok(length)
     }
 
+    fn read_file(&mut self, file: &File, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        file.read_at(into, offset)
+    }
+
     fn shutdown_write(&mut self, stream: &mut SimStream) -> io::Result<()> {
         self.tick();
         let Wire { near, to_far, .. } = &self.wires[stream.0];
