@@ -238,7 +238,7 @@ fn parse(endpoint: &str) -> Result<ClientEndpoint, String> {
         "tcp" => {
             ClientEndpoint::tcp(Pieces::of(rest, TCP)?, None, "timeout=SECONDS and bindAddress=IP")
         }
-        "tls" => ClientEndpoint::tls(Pieces::of(rest, TCP)?),
+        "tls" | "ssl" => ClientEndpoint::tls(Pieces::of(rest, TCP)?),
         "unix" => ClientEndpoint::unix(Pieces::of(rest, UNIX)?),
         "" => Err(format!("it names no kind; there are {SUPPORTED}")),
         "tcp6" => Err("tcp6: is for listening; write tcp:HOST:PORT, also for IPv6".to_owned()),

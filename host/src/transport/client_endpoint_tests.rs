@@ -133,7 +133,6 @@ fn bad_endpoints() {
         ("tls:example.com:443:name=a b", "name \"a b\" is neither a host name nor an IP address"),
         ("tls:example.com:443:alpn=", "alpn: \"\" is not a name of 1 to 255 bytes"),
         ("tls:example.com:443:cert=a", r#""cert" is not known here; it takes name=NAME, alpn=A,B"#),
-        ("ssl:example.com:443", "ssl: is not supported by this version"),
         ("tpc:a:80", r#""tpc" is no kind of endpoint; there are tcp:HOST:PORT"#),
         ("unix:", "no path"),
         ("unix:@", "abstract name is empty"),
