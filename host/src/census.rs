@@ -40,11 +40,20 @@ impl Census {
         if counted.fetch_update(order, order, below).is_err() {
             return false;
         }
+        let admitted = self.admit(peer);
+        if !admitted {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        admitted
+    }
+
+    /// Counts a connection that has [entered](Self::enter) without a peer for the peer that it turned
+    /// out to have, unless that has as many as it may.
+    pub(crate) fn admit(&self, peer: Option<IpAddr>) -> bool {
         if let (Some(most), Some(peer)) = (self.most_per_peer, peer) {
             let mut shard = self.shard(peer);
             let count = shard.entry(peer).or_default();
             if *count >= most {
-                self.connections.fetch_sub(1, Ordering::Relaxed);
                 return false;
             }
             *count += 1;
@@ -89,5 +98,7 @@ mod tests {
         census.leave(one);
         assert!(census.enter(one) && census.enter(None));
         assert!(census.is_full() && !census.enter(None));
+        census.leave(None);
+        assert!(census.enter(None) && !census.admit(one), "who is told later counts as well");
     }
 }

@@ -160,6 +160,7 @@ fn plan(config: &Config, settings: Vec<ServiceSettings>, workers: usize) -> Resu
             plan.sockets.push(bound.sockets);
             plan.endpoints.push(bound.endpoint);
         }
+        plan.settings.endpoints = plan.endpoints.clone().into();
         plans.push(plan);
     }
     Ok(plans)
@@ -171,7 +172,9 @@ fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
             Socket::Tcp { address, .. } => {
                 format!("port {} is in use by another program", address.port())
             }
-            Socket::Unix { .. } => format!("it is in use: {error}"),
+            Socket::Inherited(_) | Socket::Stdio | Socket::Unix { .. } => {
+                format!("it is in use: {error}")
+            }
         },
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::PermissionDenied => "this user is not allowed to".to_owned(),

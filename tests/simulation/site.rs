@@ -119,6 +119,8 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
             effects: settings.deferreds.max(1000),
             ..limits()
         }),
+        endpoints: Arc::new([]),
+        trusted_proxies: Arc::new([]),
         census: Arc::new(Census::new(settings.connections, None)),
         unsent: 256 * KIB,
         unsent_high: 16 * KIB,

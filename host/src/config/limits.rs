@@ -56,11 +56,12 @@ pub struct Limits {
     /// How long a peer may take nothing of what is queued for it; then the connection ends with
     /// `timed-out`. `"60s"`
     pub drain: Duration,
+    /// How long a connection may take to be ready for its protocol: the header of the PROXY
+    /// protocol, and TLS' handshake. `"10s"`
+    pub handshake: Duration,
     /// How long what a peer still sends is read and thrown away after this side has closed, so
     /// that a reset can't destroy the last answer. `"2s"`
     pub linger: Duration,
-    /// How long a connection may take to be ready for its protocol: for TLS' handshake. `"10s"`
-    pub handshake: Duration,
     /// Handshakes of TLS that may be under way at once, on each worker. New connections wait in the
     /// backlog. `1000`
     pub handshakes: usize,
@@ -154,7 +155,7 @@ impl Limits {
             handles: of.count("handles", count.clone(), default.handles, to),
             deferreds: of.count("deferreds", count.clone(), default.deferreds, to),
             deadline: of.time("deadline", time.clone(), default.deadline, to),
-            start_deadline: of.time("start-deadline", time, default.start_deadline, to),
+            start_deadline: of.time("start-deadline", time.clone(), default.start_deadline, to),
             effects: of.count("effects", count.clone(), default.effects, to),
             outbox: of.size("outbox", KIB..=GIB, default.outbox, to),
             connections: of.count("connections", count.clone(), default.connections, to),
@@ -164,8 +165,8 @@ impl Limits {
             unsent_high: of.size("unsent-high", 1..=GIB, default.unsent_high, to),
             unsent_low: of.size("unsent-low", 1..=GIB, default.unsent_low, to),
             drain: of.time("drain", long.clone(), default.drain, to),
+            handshake: of.time("handshake", time, default.handshake, to),
             linger: of.time("linger", Duration::ZERO..=MINUTE, default.linger, to),
-            handshake: of.time("handshake", long.clone(), default.handshake, to),
             handshakes: of.count("handshakes", count.clone(), default.handshakes, to),
             cached_files: of.count("cached-files", 0..=COUNT_MAX, default.cached_files, to),
             cached_names: of.count("cached-names", 0..=COUNT_MAX, default.cached_names, to),

@@ -25,7 +25,7 @@ use error::Mistakes;
 use field::{Field, Section};
 pub use grants::{Grants, Store};
 pub use limits::Limits;
-pub use service::{Instances, PluginSource, Service};
+pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
 
 /// The name of the file where a folder is given.
 pub const FILE_NAME: &str = "torsade.toml";
@@ -39,7 +39,7 @@ pub const SERVICES_MAX: usize = 256;
 /// The most endpoints that one service may listen on.
 pub const ENDPOINTS_MAX: usize = 64;
 
-/// The most targets, and the most ranges, that one service may grant.
+/// The most targets, and the most ranges, that one service may grant, and networks that it may trust.
 pub const GRANTED_MAX: usize = 256;
 
 /// The most workers, each a thread, that a host or a service may ask for.

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
@@ -12,7 +14,14 @@ use crate::transport::endpoint::Endpoint;
 
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
-use super::{ENDPOINTS_MAX, Grants, Limits, WORKERS_MAX, json};
+use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, Limits, WORKERS_MAX, json};
+
+/// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
+/// given: this host's own.
+pub const TRUSTED_PROXIES_DEFAULT: [IpNet; 2] = [
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
 
 /// The longest name of a service, in bytes.
 const NAME_MAX: usize = 64;
@@ -23,6 +32,7 @@ const NAME_MAX: usize = 64;
 /// |---|---|
 /// | `plugin` | a guest's folder, which is built, or a component's file |
 /// | `listen` | a list of [`Endpoint`]s; without it nothing is bound |
+/// | `trusted-proxies` | from where `haproxy:` endpoints believe a header; the default is [`TRUSTED_PROXIES_DEFAULT`] |
 /// | `instances` | `"per-connection"` (the default) or `"per-worker"` |
 /// | `workers` | on how many workers it runs; the default is all |
 /// | `limits` | [`Limits`] |
@@ -36,6 +46,8 @@ pub struct Service {
     pub plugin: PluginSource,
     /// Where it listens. No two endpoints of a configuration collide.
     pub listen: Vec<Endpoint>,
+    /// The networks from which a header of the PROXY protocol is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How many sandboxes there are.
     pub instances: Instances,
     /// On how many workers it runs; `None` for all.
@@ -85,6 +97,10 @@ impl Service {
             .field("listen")
             .map(|field| listen(&field, folder, mistakes))
             .unwrap_or_default();
+        let trusted_proxies = section
+            .field("trusted-proxies")
+            .map(|field| trusted_proxies(&field, &listen, mistakes))
+            .unwrap_or_else(|| TRUSTED_PROXIES_DEFAULT.into());
         let instances =
             section.field("instances").and_then(|field| mistakes.keep(instances(&field)));
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
@@ -96,6 +112,7 @@ impl Service {
             name: name.get_ref().to_string(),
             plugin: plugin?,
             listen,
+            trusted_proxies,
             instances: instances.unwrap_or_default(),
             workers,
             limits: limits.unwrap_or_default(),
@@ -157,6 +174,33 @@ fn listen(
     };
     let read = |item: Field<'_>| Some((mistakes.keep(endpoint(&item))?, item.span()));
     items.into_iter().filter_map(read).unzip()
+}
+
+/// The networks that are right, each as `10.0.0.0/8` or as an address.
+fn trusted_proxies(field: &Field<'_>, listen: &[Endpoint], mistakes: &mut Mistakes) -> Vec<IpNet> {
+    const WANTED: &str = "a list of networks, such as [\"10.0.0.0/8\", \"::1\"]";
+    let items = mistakes.keep(field.list(WANTED)).unwrap_or_default();
+    if items.len() > GRANTED_MAX {
+        mistakes.push(field.mistake(format!("has more than {GRANTED_MAX} networks")));
+        return Vec::new();
+    }
+    if !listen.iter().any(|endpoint| endpoint.proxied) {
+        mistakes.push(field.mistake("no endpoint begins with haproxy:, so no proxy is asked"));
+    }
+    items.iter().filter_map(|item| mistakes.keep(network(item))).collect()
+}
+
+fn network(item: &Field<'_>) -> Result<IpNet, Mistake> {
+    let text = item.string("a network, such as \"10.0.0.0/8\", or an address")?;
+    let ip = text.parse::<IpAddr>().map(IpNet::from);
+    let network: IpNet = ip.or_else(|_| text.parse()).map_err(|_| {
+        item.mistake(format!("{text:?} is neither a network, such as 10.0.0.0/8, nor an address"))
+    })?;
+    if network.trunc() != network {
+        let problem = format!("{text} is not the first of its network, {}", network.trunc());
+        return Err(item.mistake(problem));
+    }
+    Ok(network)
 }
 
 fn instances(field: &Field<'_>) -> Result<Instances, Mistake> {

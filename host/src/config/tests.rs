@@ -147,7 +147,7 @@ fn mistakes_in_a_service() {
     let table = [
         (
             "lisen = []",
-            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, instances, workers, limits, grants, config",
+            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, instances, workers, limits, grants, config",
         ),
         ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
         (
@@ -410,5 +410,37 @@ fn no_bytes_break_it() {
         if let Err(error) = super::parse(path, &bytes) {
             assert!(!error.to_string().is_empty());
         }
+    }
+}
+
+#[test]
+fn proxies_are_trusted_by_network() {
+    let service = |more: &str| format!("[service.a]\nplugin = 'p.wasm'\n{more}");
+    let trusted = |more: &str| {
+        let config = load(folder(service(more)).path()).unwrap();
+        let networks = &config.services[0].trusted_proxies;
+        networks.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(trusted("listen = ['haproxy:tcp:80']"), ["127.0.0.0/8", "::1/128"]);
+    assert_eq!(trusted("listen = ['haproxy:tcp:80']\ntrusted-proxies = []"), [""; 0]);
+    assert_eq!(
+        trusted(
+            "listen = ['haproxy:tls:80']\ntrusted-proxies = ['10.0.0.0/8', '::1', '192.0.2.1']"
+        ),
+        ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
+    );
+    for (more, want) in [
+        ("trusted-proxies = ['::1']", "no endpoint begins with haproxy:, so no proxy is asked"),
+        ("listen = ['haproxy:tcp:80']\ntrusted-proxies = '::1'", "must be a list of networks"),
+        ("listen = ['haproxy:tcp:80']\ntrusted-proxies = [1]", "must be a network, such as"),
+        ("listen = ['haproxy:tcp:80']\ntrusted-proxies = ['a/8']", "\"a/8\" is neither a network"),
+        (
+            "listen = ['haproxy:tcp:80']\ntrusted-proxies = ['10.0.0.1/8']",
+            "10.0.0.1/8 is not the first of its network, 10.0.0.0/8",
+        ),
+        ("listen = ['stdio:', 'stdio:']", "stdio:: service a listens on stdio: already"),
+    ] {
+        let problem = wrong(service(more));
+        assert!(problem.contains(want), "{more}: {problem}");
     }
 }

@@ -1,5 +1,6 @@
 //! The beginning of a connection: from a socket to its protocol.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::conn::{Conn, ConnId, address};
@@ -19,9 +20,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Begins to serve a connection.
     pub(super) fn connect(&mut self, accepted: Accepted<N::Stream>) {
         let Accepted { stream, peer, service, endpoint } = accepted;
-        let tls = &self.services[service].settings.tls;
-        let tls = tls.endpoints.get(endpoint as usize).cloned().flatten();
-        self.take_in(stream, peer, service, Origin::Accepted(endpoint), None, tls);
+        let origin = Origin::Accepted(endpoint);
+        let tls = self.services[service].settings.tls_of(origin);
+        self.take_in(stream, peer, service, origin, None, tls);
     }
 
     /// Begins to serve a connection that a peer made: for the life whose listener it came to, or for
@@ -37,7 +38,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         tls: Option<Arc<ServerConfig>>,
     ) {
         let settings = &self.services[service].settings;
-        if !settings.census.enter(peer_ip(&peer)) {
+        let proxied = settings.is_proxied(origin);
+        if proxied && !settings.trusts(&peer) {
+            let name = &*settings.name;
+            tracing::warn!(service = name, %peer, "trusted-proxies doesn't have the peer: refused");
+            return self.net.close(socket);
+        }
+        // Whose connection it is a proxy has yet to say.
+        let ip = if proxied { None } else { peer_ip(&peer) };
+        if !settings.census.enter(ip) {
             let (name, full) = (&*settings.name, settings.census.is_full());
             let key = if full { "connections" } else { "connections-per-peer" };
             tracing::warn!(service = name, %peer, "limits.{key} is reached");
@@ -47,30 +56,35 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if let Err(e) = self.net.watch(&mut socket, id.to_u64()) {
             let name = &*settings.name;
             tracing::error!(service = name, %peer, "can't watch a connection: {e}");
-            return self.refuse(id, socket, &peer, service);
+            return self.refuse(id, socket, ip, service);
         }
-        let tls = match tls.map(Tls::server).transpose() {
-            Ok(tls) => tls,
-            Err(e) => {
-                let name = &*settings.name;
-                tracing::error!(service = name, %peer, "can't begin TLS: {e}");
-                return self.refuse(id, socket, &peer, service);
-            }
-        };
-        let life = match tls {
-            Some(_) => life,
-            None => life.or_else(|| self.life_for_conn(service)),
-        };
-        if life.is_none() && tls.is_none() {
-            return self.refuse(id, socket, &peer, service);
+        let ready = tls.is_none() && !proxied;
+        let life = if ready { life.or_else(|| self.life_for_conn(service)) } else { life };
+        if ready && life.is_none() {
+            return self.refuse(id, socket, ip, service);
         }
         self.open_conn(id, socket, peer, service, origin);
         if let Some(life) = life {
             self.join(id, life);
         }
-        match tls {
-            Some(tls) => self.begin_handshake(id, tls, Securing::Accepted),
-            None => self.build_if_started(id),
+        if proxied { self.await_header(id) } else { self.begin_with(id, tls) }
+    }
+
+    /// Goes on with a connection of an endpoint whose two ends are known.
+    pub(super) fn begin(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let tls = self.services[conn.service].settings.tls_of(conn.origin);
+        self.begin_with(id, tls);
+    }
+
+    fn begin_with(&mut self, id: ConnId<N::Stream>, tls: Option<Arc<ServerConfig>>) {
+        match tls.map(Tls::server) {
+            None => self.on_ready_to_build(id),
+            Some(Ok(tls)) => self.begin_handshake(id, tls, Securing::Accepted),
+            Some(Err(e)) => {
+                tracing::error!("can't begin TLS: {e}");
+                self.give_up_conn(id, "TLS could not begin");
+            }
         }
     }
 
@@ -103,6 +117,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             counted: !matches!(origin, Origin::Dialled(_)),
             unbuilt: true,
             peer,
+            header: None,
+            local: None,
         };
         self.conns.fill(id, conn);
     }
@@ -118,29 +134,57 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// Builds the protocol of a connection, unless its life has to start first.
-    pub(super) fn build_if_started(&mut self, id: ConnId<N::Stream>) {
+    /// A connection that a peer made may be built, and belong to a life, if it doesn't yet.
+    pub(super) fn on_ready_to_build(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let (origin, service) = (conn.origin, conn.service);
+        if conn.life.is_none() && conn.stream.is_open() {
+            let life = match origin {
+                Origin::Accepted(_) => self.life_for_conn(service),
+                // The instance that it was for is gone.
+                Origin::Arrived(_) | Origin::Dialled(_) => None,
+            };
+            match life {
+                Some(life) => self.join(id, life),
+                None => return self.give_up_conn(id, "there is no instance for it"),
+            }
+        }
         let life = self.conns.get(id).and_then(|conn| conn.life);
         if life.and_then(|life| self.lives.get(life)).is_some_and(|life| life.starting.is_none()) {
             self.build(id);
         }
     }
 
-    fn refuse(&mut self, id: ConnId<N::Stream>, stream: N::Stream, peer: &Address, service: usize) {
+    fn give_up_conn(&mut self, id: ConnId<N::Stream>, why: &'static str) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stream.end(End::Aborted(why));
+            self.touch(id);
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        id: ConnId<N::Stream>,
+        stream: N::Stream,
+        ip: Option<IpAddr>,
+        service: usize,
+    ) {
         self.conns.release(id);
-        self.services[service].settings.census.leave(peer_ip(peer));
+        self.services[service].settings.census.leave(ip);
         self.net.reset(stream);
     }
 
     /// Asks the plugin for the protocol of a connection, once.
     pub(super) fn build(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        if conn.securing.is_some() || !std::mem::take(&mut conn.unbuilt) {
+        let waits = conn.header.is_some() || conn.securing.is_some();
+        if waits || !std::mem::take(&mut conn.unbuilt) {
             return;
         }
         let Some(life_id) = conn.life else { return };
         let Some(life) = self.lives.get_mut(life_id) else { return };
-        let local = match self.net.local_address(conn.stream.io()) {
+        let told = conn.local.take().map(|local| Ok(*local));
+        let local = match told.unwrap_or_else(|| self.net.local_address(conn.stream.io())) {
             Ok(local) => local,
             Err(e) => {
                 conn.stream.end(End::Lost(e));

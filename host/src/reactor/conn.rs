@@ -13,7 +13,6 @@ use crate::transport::stream::{End, Read, Stream};
 use super::handshake::Securing;
 use super::life::{Hold, Life};
 use super::seen::Seen;
-use super::service::peer_ip;
 use super::{Answer, Due, Reactor};
 
 /// A connection. Its stream outlives its protocol: a plugin's fault must not destroy what was
@@ -51,6 +50,10 @@ pub(super) struct Conn<S> {
     /// Its protocol is to be built once the life has started.
     pub(super) unbuilt: bool,
     pub(super) peer: Address,
+    /// What came of the header that a proxy begins with, while the protocol waits for it.
+    pub(super) header: Option<Box<Vec<u8>>>,
+    /// This side's address, where the proxy has said it.
+    pub(super) local: Option<Box<Address>>,
 }
 
 impl<S> Conn<S> {
@@ -86,6 +89,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let Some(conn) = self.conns.get_mut(id) else { return };
             if conn.lingering.is_some() {
                 return self.linger(id);
+            }
+            if conn.header.is_some() {
+                return self.read_header(id);
             }
             if conn.stream.is_handshaking() {
                 if !self.on_handshake_readable(id) {
@@ -232,7 +238,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             && matches!(origin, Origin::Accepted(_))
             && mem::take(&mut conn.counted)
         {
-            life.counted.push(peer_ip(&conn.peer));
+            life.counted.push(conn.counted_by());
         }
         if in_order && conn.stream.must_linger(&mut self.net) {
             conn.lingering = Some(LINGER_BYTES);
@@ -265,7 +271,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.remove(id) else { return };
         if conn.counted {
-            self.services[conn.service].settings.census.leave(peer_ip(&conn.peer));
+            self.services[conn.service].settings.census.leave(conn.counted_by());
         }
         let reset =
             matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut | End::Unready));

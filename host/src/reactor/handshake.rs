@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::conn::ConnId;
 use super::life::{Behind, Life, Waiter};
 use super::seen::Seen;
+use super::service::ServiceSettings;
 use super::{Answer, Due, Reactor};
 use crate::arena::Id;
 use crate::capability::tls_session::{Certificate, Session};
@@ -13,7 +14,7 @@ use crate::net::Net;
 use crate::plugin::{Origin, Protocol, Side};
 use crate::pool::Pool;
 use crate::transport::stream::{End, Read};
-use crate::transport::tls::{self, Agreed, Tls};
+use crate::transport::tls::{self, Agreed, ServerConfig, Tls};
 
 /// Who waits for the end of a handshake.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +25,14 @@ pub(super) enum Securing {
     Asked(Waiter),
     /// The deferred of `connect`.
     Dialled(Waiter),
+}
+
+impl ServiceSettings {
+    /// What connections that come so begin TLS with.
+    pub(super) fn tls_of(&self, origin: Origin) -> Option<Arc<ServerConfig>> {
+        let Origin::Accepted(endpoint) = origin else { return None };
+        self.tls.endpoints.get(endpoint as usize).cloned().flatten()
+    }
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -70,7 +79,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.services[conn.service].handshakes -= 1;
         self.see(|| Seen::Secured { conn: id.to_u64() });
         match whose {
-            Securing::Accepted => self.on_accepted_secured(id),
+            Securing::Accepted => self.on_ready_to_build(id),
             Securing::Dialled(waiter) => {
                 set_behind(self.lives.get_mut(waiter.0), waiter.1, Behind::Answer);
                 self.build(id);
@@ -89,31 +98,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     self.tell_secured(id, life_id, protocol);
                 }
             }
-        }
-    }
-
-    /// A connection that a peer made may be built, and belong to a life, if it doesn't yet.
-    fn on_accepted_secured(&mut self, id: ConnId<N::Stream>) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let (origin, service) = (conn.origin, conn.service);
-        if conn.life.is_none() && conn.stream.is_open() {
-            match origin {
-                Origin::Accepted(_) => match self.life_for_conn(service) {
-                    Some(life) => self.join(id, life),
-                    None => return self.give_up_conn(id, "no instance could be made"),
-                },
-                Origin::Arrived(_) | Origin::Dialled(_) => {
-                    return self.give_up_conn(id, "the instance that it was for is gone");
-                }
-            }
-        }
-        self.build_if_started(id);
-    }
-
-    fn give_up_conn(&mut self, id: ConnId<N::Stream>, why: &'static str) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.stream.end(End::Aborted(why));
-            self.touch(id);
         }
     }
 

@@ -45,8 +45,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         deals: bool,
     ) -> io::Result<()> {
         let origin = Origin::Accepted(endpoint);
-        let tls = &self.services[service].settings.tls;
-        let tls = tls.endpoints.get(endpoint as usize).cloned().flatten();
+        let tls = self.services[service].settings.tls_of(origin);
         let listener = Listener { socket, service, origin, life: None, deals, tls, waits: false };
         self.add_listener(listener).map(drop)
     }
@@ -79,6 +78,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     ) -> Result<Outcome, Failure> {
         let endpoint: Endpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
+        if endpoint.proxied {
+            let message = format!("{endpoint}: haproxy: is the configuration's to say");
+            return Err(Failure::new("denied", message));
+        }
         if self.stopping {
             return Err(Failure::new("io", "the host is stopping: no new connection will come"));
         }
@@ -142,6 +145,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let (backlog, mode) = match candidate.socket {
                 Socket::Tcp { backlog, .. } => (backlog, None),
                 Socket::Unix { backlog, mode, .. } => (backlog, mode),
+                Socket::Inherited(_) | Socket::Stdio => continue,
             };
             let Some(at) = candidate.address() else { continue };
             match self.net.listen(&at, backlog, mode) {

@@ -12,6 +12,7 @@ mod dial;
 mod handshake;
 mod life;
 mod listen;
+mod proxied;
 mod seen;
 mod service;
 mod work;
@@ -94,6 +95,8 @@ enum Due {
     Fire(Id<Life>, u64, u32),
     /// A connection should be ready for its protocol by now.
     Handshake(u64),
+    /// A proxy should have said by now whose the connection is.
+    Header(u64),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
 }
@@ -303,6 +306,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 }
                 Some(Due::Fire(..)) => {}
                 Some(Due::Handshake(conn)) => self.on_handshake_due(Id::from_u64(conn)),
+                Some(Due::Header(conn)) => self.on_header_due(Id::from_u64(conn)),
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
             }
         }
@@ -337,7 +341,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             timers.retain(|due| match due {
                 Due::Accept(listener) => listeners.get(Id::from_u64(*listener)).is_some(),
                 Due::Dial(life, id) => dials.contains(&(*life, *id)),
-                Due::Drain(conn, _) | Due::Linger(conn) => conns.get(Id::from_u64(*conn)).is_some(),
+                Due::Drain(conn, _) | Due::Header(conn) | Due::Linger(conn) => {
+                    conns.get(Id::from_u64(*conn)).is_some()
+                }
                 Due::Handshake(conn) => {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.securing.is_some())
                 }

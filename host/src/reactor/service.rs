@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::life::{Life, Waiter};
 use super::work::Naming;
 use super::{Answer, Reactor};
@@ -15,6 +17,7 @@ use crate::census::Census;
 use crate::net::{Address, Net};
 use crate::plugin::{Limits, Plugin};
 use crate::pool::Pool;
+use crate::transport::endpoint::Endpoint;
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
 use crate::transport::tls::TlsSettings;
@@ -34,6 +37,10 @@ pub struct ServiceSettings {
     pub per_connection: bool,
     /// What an instance may use.
     pub limits: Arc<Limits>,
+    /// Where it listens, in the order of its configuration.
+    pub endpoints: Arc<[Endpoint]>,
+    /// From where the header of the PROXY protocol is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
     /// How many connections it has and may have, over all workers.
     pub census: Arc<Census>,
     /// Bytes that may wait to be sent on a connection before it is aborted.

@@ -71,6 +71,8 @@ fn load_service(
         config: config.into(),
         per_connection,
         limits,
+        endpoints: service.listen.clone().into(),
+        trusted_proxies: service.trusted_proxies.clone().into(),
         census: Arc::new(Census::new(connections, wanted.connections_per_peer)),
         unsent: wanted.unsent,
         unsent_high: wanted.unsent_high,

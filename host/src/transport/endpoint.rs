@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::inherited::Inherited;
 use super::pieces::{self, Pieces, Syntax, number};
 use crate::net::Address;
 
@@ -20,12 +21,16 @@ pub const BACKLOG_MAX: u32 = i32::MAX as u32;
 
 /// What [`Endpoint`]'s `FromStr` understands, for messages.
 const SUPPORTED: &str = "tcp:PORT[:interface=IP][:backlog=N], tcp6:PORT[:interface=IP][:backlog=N], \
-                         tls:PORT[:cert=FILE][:key=FILE][:interface=IP][:backlog=N] and unix:PATH[:mode=660][:backlog=N]";
+                         tls:PORT[:cert=FILE][:key=FILE][:interface=IP][:backlog=N], \
+                         unix:PATH[:mode=660][:backlog=N], systemd:index=N or systemd:name=NAME, \
+                         fd:N and stdio:, and haproxy: before each but the last";
 
 const TCP: Syntax = Syntax { positional: &["port"], addresses: &["interface"] };
+const FD: Syntax = Syntax { positional: &["fd"], addresses: &[] };
+const KEYS: Syntax = Syntax { positional: &[], addresses: &[] };
 const UNIX: Syntax = Syntax { positional: &["address"], addresses: &[] };
 
-/// Kinds that Twisted has, and this version does not serve.
+/// Kinds that Twisted has, or other places, and this version does not serve here.
 pub(super) const UNSUPPORTED: [&str; 6] = ["haproxy", "stdio", "systemd", "udp", "udp6", "fd"];
 
 /// A place to listen, as an *endpoint string* names it.
@@ -46,8 +51,13 @@ pub(super) const UNSUPPORTED: [&str; 6] = ["haproxy", "stdio", "systemd", "udp",
 /// | `ssl:8443:certKey=cert.pem:privateKey=key.pem` | the same, as Twisted writes it |
 /// | `unix:/run/site.sock:mode=660` | a Unix socket, with the mode of its file in octal |
 /// | `unix:@site` | a Unix socket with an abstract name (Linux) |
+/// | `systemd:index=0` | the first socket that systemd has opened for the host |
+/// | `systemd:name=web:tls=yes` | one by its name, with TLS; `cert` and `key` as `tls:` has them |
+/// | `fd:3` | a socket that listens already, by the number of its descriptor |
+/// | `stdio:` | standard input and output, as one connection |
+/// | `haproxy:tcp:8080`, `haproxy:unix:PATH` … | the same, behind a proxy that says who the client is |
 ///
-/// Each takes `backlog=N` ([`BACKLOG_DEFAULT`]). `lockfile=0` and `lockfile=1` of `unix:` are
+/// Those that are bound take `backlog=N` ([`BACKLOG_DEFAULT`]). `lockfile=0` and `lockfile=1` of `unix:` are
 /// understood for Twisted's sake and change nothing: the host tells a stale socket from a live one
 /// by connecting to it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -56,6 +66,8 @@ pub struct Endpoint {
     pub socket: Socket,
     /// What its TLS begins with, where each connection is encrypted from its first byte on.
     pub tls: Option<Identity>,
+    /// Whether each connection begins with a header of the PROXY protocol, before TLS.
+    pub proxied: bool,
 }
 
 /// The certificate that an endpoint shows, by its files. Without them it shows those of the service.
@@ -77,6 +89,10 @@ pub enum Socket {
         /// How many connections may wait for `accept`.
         backlog: u32,
     },
+    /// `systemd:` or `fd:`, a socket that somebody else has opened.
+    Inherited(Inherited),
+    /// `stdio:`, one connection that is there from the start.
+    Stdio,
     /// `unix:`, a stream socket.
     Unix {
         /// Its path or its abstract name.
@@ -121,11 +137,12 @@ impl Endpoint {
     }
 
     /// What to listen on, as [`Net::listen`](crate::net::Net::listen) takes it; `None` for a path
-    /// that isn't UTF-8.
+    /// that isn't UTF-8, and for what is open already.
     pub fn address(&self) -> Option<Address> {
         match &self.socket {
             Socket::Tcp { address, .. } => Some(Address::Tcp(*address)),
             Socket::Unix { name, .. } => name.address(),
+            Socket::Inherited(_) | Socket::Stdio => None,
         }
     }
 
@@ -140,6 +157,8 @@ impl Endpoint {
                     && (one.ip() == two.ip() || same_family && wildcard)
             }
             (Socket::Unix { name: one, .. }, Socket::Unix { name: two, .. }) => one == two,
+            (Socket::Inherited(one), Socket::Inherited(two)) => one.is(two),
+            (Socket::Stdio, Socket::Stdio) => true,
             _ => false,
         }
     }
@@ -147,7 +166,7 @@ impl Endpoint {
 
 impl From<Socket> for Endpoint {
     fn from(socket: Socket) -> Self {
-        Self { socket, tls: None }
+        Self { socket, tls: None, proxied: false }
     }
 }
 
@@ -190,6 +209,9 @@ impl FromStr for Endpoint {
 /// The shortest string that means the same endpoint.
 impl fmt::Display for Endpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.proxied {
+            out.write_str("haproxy:")?;
+        }
         let backlog = match &self.socket {
             Socket::Tcp { address, backlog } => {
                 let kind = if self.tls.is_some() { "tls" } else { "tcp" };
@@ -201,6 +223,14 @@ impl fmt::Display for Endpoint {
                 }
                 backlog
             }
+            Socket::Inherited(inherited) => {
+                write!(out, "{inherited}")?;
+                if self.tls.as_ref().is_some_and(|tls| tls.cert.is_none()) {
+                    out.write_str(":tls=yes")?;
+                }
+                &BACKLOG_DEFAULT
+            }
+            Socket::Stdio => return out.write_str("stdio:"),
             Socket::Unix { name, mode, backlog } => {
                 write!(out, "unix:{name}")?;
                 if let Some(mode) = mode {
@@ -256,6 +286,11 @@ fn parse(endpoint: &str) -> Result<Endpoint, String> {
         "tls" => tls(Pieces::of(rest, TCP)?, ["cert", "key"]),
         "ssl" => tls(Pieces::of(rest, TCP)?, ["certKey", "privateKey"]),
         "unix" => Socket::unix(Pieces::of(rest, UNIX)?).map(Endpoint::from),
+        "systemd" => inherited(Pieces::of(rest, KEYS)?, Inherited::systemd),
+        "fd" => inherited(Pieces::of(rest, FD)?, Inherited::descriptor),
+        "stdio" if rest.is_empty() => Ok(Socket::Stdio.into()),
+        "stdio" => Err(format!("stdio: takes nothing, and has {rest:?} behind it")),
+        "haproxy" => haproxy(rest),
         "" => Err(format!("it names no kind; there are {SUPPORTED}")),
         _ if UNSUPPORTED.contains(&kind) => {
             Err(format!("{kind}: is not supported by this version; there are {SUPPORTED}"))
@@ -276,7 +311,13 @@ fn tcp(mut pieces: Pieces, wildcard: IpAddr) -> Result<Endpoint, String> {
 /// `names` are the keys of the certificate's file and its private key's: Twisted has others.
 fn tls(mut pieces: Pieces, names: [&str; 2]) -> Result<Endpoint, String> {
     let socket = Socket::tcp(&mut pieces, Ipv4Addr::UNSPECIFIED.into())?;
+    let tls = Some(identity(&mut pieces, names)?);
     let [cert, key] = names;
+    pieces.finish(&format!("{cert}=FILE, {key}=FILE, interface=IP and backlog=N"))?;
+    Ok(Endpoint { tls, ..Endpoint::from(socket) })
+}
+
+fn identity(pieces: &mut Pieces, [cert, key]: [&str; 2]) -> Result<Identity, String> {
     let mut path = |name| match pieces.take(name)? {
         Some(path) if path.is_empty() => Err(format!("{name} is empty; it takes a PEM file")),
         path => Ok(path.map(PathBuf::from)),
@@ -285,8 +326,37 @@ fn tls(mut pieces: Pieces, names: [&str; 2]) -> Result<Endpoint, String> {
     if identity.key.is_some() && identity.cert.is_none() {
         return Err(format!("{key} is given without {cert}, whose key it is"));
     }
-    pieces.finish(&format!("{cert}=FILE, {key}=FILE, interface=IP and backlog=N"))?;
-    Ok(Endpoint { socket, tls: Some(identity) })
+    Ok(identity)
+}
+
+fn inherited(
+    mut pieces: Pieces,
+    which: impl FnOnce(&mut Pieces) -> Result<Inherited, String>,
+) -> Result<Endpoint, String> {
+    let socket = Socket::Inherited(which(&mut pieces)?);
+    let identity = identity(&mut pieces, ["cert", "key"])?;
+    let tls = match pieces.take("tls")?.as_deref() {
+        None if identity.cert.is_none() => None,
+        None | Some("yes") => Some(identity),
+        Some("no") if identity.cert.is_none() => None,
+        Some("no") => return Err("it has a certificate, and tls=no".to_owned()),
+        Some(tls) => return Err(format!("tls {tls:?} is neither yes nor no")),
+    };
+    pieces.finish("tls=yes, cert=FILE and key=FILE")?;
+    Ok(Endpoint { tls, ..Endpoint::from(socket) })
+}
+
+fn haproxy(rest: &str) -> Result<Endpoint, String> {
+    if rest.is_empty() {
+        return Err("it has nothing behind it; write haproxy:tcp:8080".to_owned());
+    }
+    match parse(rest)? {
+        Endpoint { proxied: true, .. } => Err("it says haproxy: twice".to_owned()),
+        Endpoint { socket: Socket::Stdio, .. } => {
+            Err("no proxy is before standard input; write stdio:".to_owned())
+        }
+        endpoint => Ok(Endpoint { proxied: true, ..endpoint }),
+    }
 }
 
 fn backlog(pieces: &mut Pieces) -> Result<u32, String> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BACKLOG_DEFAULT, Endpoint, Identity, Socket, UnixName};
+use super::{BACKLOG_DEFAULT, Endpoint, Identity, Inherited, Socket, UnixName};
 
 fn tcp(address: &str, backlog: u32) -> Endpoint {
     Socket::Tcp { address: address.parse().unwrap(), backlog }.into()
@@ -15,6 +15,15 @@ fn unix(path: &str, mode: Option<u32>, backlog: u32) -> Endpoint {
 fn tls(address: &str, cert: Option<&str>, key: Option<&str>) -> Endpoint {
     let identity = Identity { cert: cert.map(Into::into), key: key.map(Into::into) };
     Endpoint { tls: Some(identity), ..tcp(address, BACKLOG_DEFAULT) }
+}
+
+fn inherited(inherited: Inherited, cert: Option<&str>, key: Option<&str>) -> Endpoint {
+    let tls = tls("0.0.0.0:1", cert, key).tls;
+    Endpoint { tls, ..Socket::Inherited(inherited).into() }
+}
+
+fn proxied(endpoint: Endpoint) -> Endpoint {
+    Endpoint { proxied: true, ..endpoint }
 }
 
 #[test]
@@ -47,6 +56,23 @@ fn good_endpoints() {
             "ssl:443:privateKey=k.pem:certKey=a.pem",
             tls("0.0.0.0:443", Some("a.pem"), Some("k.pem")),
         ),
+        ("systemd:index=0", Socket::Inherited(Inherited::Index(0)).into()),
+        ("systemd:domain=INET:index=65532", Socket::Inherited(Inherited::Index(65532)).into()),
+        (r"systemd:name=a\=b", Socket::Inherited(Inherited::Name("a=b".to_owned())).into()),
+        ("systemd:index=1:tls=no", Socket::Inherited(Inherited::Index(1)).into()),
+        ("systemd:index=1:tls=yes", inherited(Inherited::Index(1), None, None)),
+        ("fd:3", Socket::Inherited(Inherited::Descriptor(3)).into()),
+        (
+            "fd:65535:cert=a.pem:key=k.pem",
+            inherited(Inherited::Descriptor(65535), Some("a.pem"), Some("k.pem")),
+        ),
+        ("stdio:", Socket::Stdio.into()),
+        ("stdio", Socket::Stdio.into()),
+        ("haproxy:tcp:8080", proxied(tcp("0.0.0.0:8080", BACKLOG_DEFAULT))),
+        ("haproxy:tcp:port=80:backlog=3", proxied(tcp("0.0.0.0:80", 3))),
+        ("haproxy:tls:443:cert=a.pem", proxied(tls("0.0.0.0:443", Some("a.pem"), None))),
+        (r"haproxy:unix:a\:b", proxied(unix("a:b", None, BACKLOG_DEFAULT))),
+        ("haproxy:fd:3:tls=yes", proxied(inherited(Inherited::Descriptor(3), None, None))),
     ];
     for (text, want) in table {
         let endpoint: Endpoint = text.parse().unwrap();
@@ -82,7 +108,26 @@ fn bad_endpoints() {
         ("tls:443:cert=", "cert is empty; it takes a PEM file"),
         ("tls:443:mode=600", r#""mode" is not known here; it takes cert=FILE, key=FILE"#),
         ("udp:53", "udp: is not supported by this version; there are tcp:PORT"),
-        ("systemd:domain=INET:index=0", "systemd: is not supported"),
+        ("systemd:", "a piece of it is empty"),
+        ("systemd:tls=yes", "it has no index; write systemd:index=0"),
+        ("systemd:0", r#""0" is not of the form key=value"#),
+        ("systemd:index=x", r#"index "x" is not a number from 0 to 65532"#),
+        ("systemd:index=0:name=a", "an index and a name; one is enough"),
+        ("systemd:name=", r#"name "" is not 1 to 255 of ASCII"#),
+        ("systemd:domain=AX25:index=0", r#"domain "AX25" is neither INET, INET6 nor UNIX"#),
+        ("systemd:index=0:backlog=3", r#""backlog" is not known here; it takes tls=yes, cert"#),
+        ("systemd:index=0:tls=maybe", r#"tls "maybe" is neither yes nor no"#),
+        ("systemd:index=0:tls=no:cert=a", "it has a certificate, and tls=no"),
+        ("fd:", "it has no number; write fd:3"),
+        ("fd:2", r#"fd "2" is not a number from 3 to 65535"#),
+        ("fd:65536", "is not a number from 3 to 65535"),
+        ("fd:3:key=a", "key is given without cert"),
+        ("stdio:x", r#"stdio: takes nothing, and has "x" behind it"#),
+        ("haproxy", "it has nothing behind it; write haproxy:tcp:8080"),
+        ("haproxy:", "it has nothing behind it"),
+        ("haproxy:8080", "it names no kind; write tcp:8080"),
+        ("haproxy:haproxy:tcp:80", "it says haproxy: twice"),
+        ("haproxy:stdio:", "no proxy is before standard input"),
         ("tpc:80", r#""tpc" is no kind of endpoint; there are tcp:PORT"#),
         ("unix:", "no path"),
         ("unix:@", "abstract name is empty"),
@@ -125,6 +170,14 @@ fn collisions() {
         ("tcp6:80", "tcp:80:interface=127.0.0.1", false),
         ("unix:a", "unix:a:mode=600", true),
         ("unix:a", "unix:@a", false),
+        ("haproxy:tcp:80", "tcp:80", true),
+        ("tls:80", "tcp:80", true),
+        ("stdio:", "stdio:", true),
+        ("systemd:index=0", "fd:3:tls=yes", true),
+        ("systemd:index=0", "fd:4", false),
+        ("systemd:name=a", "systemd:name=a", true),
+        ("systemd:name=a", "systemd:name=b", false),
+        ("systemd:name=a", "systemd:index=0", false),
     ];
     for (one, two, want) in table {
         let (one, two): (Endpoint, Endpoint) = (one.parse().unwrap(), two.parse().unwrap());
@@ -136,8 +189,12 @@ fn collisions() {
 /// All strings up to a length over the characters that mean something.
 #[test]
 fn no_string_breaks_it() {
-    const ALPHABET: [&str; 14] = [
+    const ALPHABET: [&str; 18] = [
         "tcp:",
+        "haproxy:",
+        "systemd:",
+        "fd:",
+        "name=",
         "unix:",
         "interface=",
         "mode=",

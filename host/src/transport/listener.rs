@@ -25,10 +25,11 @@ pub(crate) fn bind(endpoint: &Endpoint, workers: usize) -> io::Result<Bound> {
                 sockets: sockets.collect::<io::Result<_>>()?,
                 endpoint: Endpoint {
                     socket: Socket::Tcp { address, backlog: *backlog },
-                    tls: endpoint.tls.clone(),
+                    ..endpoint.clone()
                 },
             })
         }
+        Socket::Inherited(_) | Socket::Stdio => Err(io::ErrorKind::Unsupported.into()),
         Socket::Unix { name, mode, backlog } => {
             let socket = match name {
                 UnixName::Path(path) => OsListener::unix(path, *mode, *backlog)?,

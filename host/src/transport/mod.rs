@@ -3,8 +3,10 @@
 pub mod client_endpoint;
 pub mod connector;
 pub mod endpoint;
+pub mod inherited;
 pub(crate) mod listener;
 mod pieces;
+pub mod proxy;
 pub(crate) mod queue;
 pub mod range;
 pub(crate) mod stream;

@@ -94,6 +94,8 @@ impl ListenRange {
                     left = 1;
                 }
             }
+            // What the host was started with is the configuration's to give.
+            Socket::Inherited(_) | Socket::Stdio => {}
         }
         let next = usize::try_from(seed % left.max(1) as u64).unwrap_or(0);
         Candidates { endpoint, ports, next, left: left.min(CANDIDATES_MAX) }
