@@ -14,6 +14,7 @@ mod portforward;
 mod pressure;
 mod redial;
 mod resolve;
+mod starttls;
 mod stopping;
 mod store;
 mod streams;
@@ -43,6 +44,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         pressure::trials(),
         redial::trials(),
         resolve::trials(),
+        starttls::trials(),
         stopping::trials(),
         store::trials(),
         streams::trials(),
@@ -103,7 +105,7 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 12] = [
+const GUESTS: [(&str, &str); 13] = [
     ("@deferreds", "tests/guests/deferreds"),
     ("@echo", "guests/echo"),
     ("@guestbook", "guests/guestbook"),
@@ -116,4 +118,5 @@ const GUESTS: [(&str, &str); 12] = [
     ("@store", "tests/guests/store"),
     ("@timing", "tests/guests/timing"),
     ("@unruly", "tests/guests/unruly"),
+    ("@upgrader", "tests/guests/upgrader"),
 ];

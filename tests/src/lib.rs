@@ -1,6 +1,7 @@
 //! What the tests share: guests as components, the built command, the programs of others, and a
 //! reader that takes its time.
 
+pub mod certificates;
 pub mod guests;
 pub mod host;
 pub mod programs;
