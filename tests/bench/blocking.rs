@@ -56,8 +56,8 @@ pub(crate) fn measure(
             (None, "")
         }
     };
-    let load =
-        |peer: &Peer| wrk::run(place, peer.port, &file.path(), connections, arguments.seconds);
+    let asking = wrk::Asking { scheme: "http", file, connections, closes: false };
+    let load = |peer: &Peer| wrk::run(place, peer.port, &asking, arguments.seconds);
     let mut pairs = Vec::new();
     for run in 1..=arguments.runs {
         let ours = match arguments.noise {

@@ -4,12 +4,14 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use rustls::ClientConfig;
 
 use crate::child::Server;
-use crate::load::{dial, http};
+use crate::load::{dial, http, tls};
 use crate::roles::SERVE_EPOLL;
 use crate::rows::{Guest, Instances, Kind, SMALL};
 use crate::workplace::Workplace;
@@ -47,10 +49,13 @@ impl Peer {
                 let chain = start_chain(place, port, hops, &mut behind)?;
                 start_haproxy(place, &chain)?
             }
-            Kind::Nginx => start_nginx(place, port)?,
+            Kind::Nginx => start_nginx(place, port, false)?,
+            Kind::NginxTls => start_nginx(place, port, true)?,
             Kind::Torsade(guest, instances) => {
                 let chain = match guest {
-                    Guest::Blocking | Guest::Echo | Guest::Http | Guest::Timing => vec![port],
+                    Guest::Blocking | Guest::Echo | Guest::Http | Guest::Https | Guest::Timing => {
+                        vec![port]
+                    }
                     Guest::Portforward(hops) => start_chain(place, port, hops, &mut behind)?,
                 };
                 start_torsade(place, &chain, guest, instances)?
@@ -61,6 +66,10 @@ impl Peer {
         match kind {
             Kind::Nginx | Kind::Torsade(Guest::Blocking | Guest::Http, _) => {
                 peer.server.wait_until(patience, || ask_http(port))?;
+            }
+            Kind::NginxTls | Kind::Torsade(Guest::Https, _) => {
+                let trusting = tls::trusting(&place.authority())?;
+                peer.server.wait_until(patience, || ask_https(port, &trusting))?;
             }
             Kind::Torsade(Guest::Timing, _) => {
                 peer.server.wait_until(patience, || timers::Talk::begin(port))?;
@@ -112,6 +121,12 @@ fn ask_http(port: u16) -> Result<()> {
     Ok(())
 }
 
+fn ask_https(port: u16, trusting: &Arc<ClientConfig>) -> Result<()> {
+    let answer = http::ask(&mut tls::begin(trusting, dial(port, 0)?)?, &SMALL.path())?;
+    ensure!(answer.body == SMALL.content(), "{} has another content", SMALL.path());
+    Ok(())
+}
+
 fn start_epoll(core: usize, place: &Workplace, port: u16) -> Result<Server> {
     let own = std::env::current_exe()?;
     let words = [SERVE_EPOLL.to_owned(), port.to_string()];
@@ -145,19 +160,29 @@ defaults
     text
 }
 
-fn start_nginx(place: &Workplace, port: u16) -> Result<Server> {
+fn start_nginx(place: &Workplace, port: u16, encrypted: bool) -> Result<Server> {
     let folder = place.path().join("nginx");
     fs::create_dir_all(&folder)?;
     let file = folder.join("nginx.conf");
-    fs::write(&file, nginx_conf(&folder, &place.public(), port))?;
+    fs::write(&file, nginx_conf(&folder, place, port, encrypted))?;
     let words = [Path::new("-e"), Path::new("stderr"), Path::new("-c"), &file];
     Server::start(place.server_core, &place.path().join("nginx.log"), &place.nginx, &words)
 }
 
-fn nginx_conf(folder: &Path, public: &Path, port: u16) -> String {
+fn nginx_conf(folder: &Path, place: &Workplace, port: u16, encrypted: bool) -> String {
     // Only root may choose, and then the files must stay readable.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
+    let public = place.public();
     let (folder, public) = (folder.display(), public.display());
+    let [cert, key] = place.certificate();
+    let (ssl, tls) = match encrypted {
+        false => ("", String::new()),
+        true => {
+            let (cert, key) = (cert.display(), key.display());
+            let protocols = "ssl_protocols TLSv1.2 TLSv1.3;";
+            (" ssl", format!("ssl_certificate {cert}; ssl_certificate_key {key}; {protocols}"))
+        }
+    };
     format!(
         "daemon off; {user}
 worker_processes 1;
@@ -178,7 +203,8 @@ http {{
     open_file_cache_valid 1s;
     keepalive_requests 1000000000;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port}{ssl} backlog=4096;
+        {tls}
         root {public};
     }}
 }}
@@ -194,7 +220,7 @@ fn start_torsade(
 ) -> Result<Server> {
     let folder = place.path().join("torsade");
     fs::create_dir_all(&folder)?;
-    let mut toml = torsade_toml(&place.public(), chain, guest, instances);
+    let mut toml = torsade_toml(place, chain, guest, instances);
     let mut words = vec![place.torsade.clone(), "up".into(), folder.clone()];
     if guest == Guest::Blocking {
         toml += &blocking::service(place);
@@ -208,7 +234,8 @@ fn start_torsade(
 }
 
 /// A service for each port of the chain, but for the last where that is somebody else's.
-fn torsade_toml(public: &Path, chain: &[u16], guest: Guest, instances: Instances) -> String {
+fn torsade_toml(place: &Workplace, chain: &[u16], guest: Guest, instances: Instances) -> String {
+    let public = place.public();
     let mut text = "workers = 1\n".to_owned();
     let most = format!("connections = {CONNECTIONS}, instances = {CONNECTIONS}");
     let site = format!("grants = {{ files = {{ read = {public:?} }} }}\n");
@@ -217,6 +244,11 @@ fn torsade_toml(public: &Path, chain: &[u16], guest: Guest, instances: Instances
         Guest::Blocking => text += &service(chain[0], Guest::Http, instances, &most, &site),
         Guest::Echo => text += &service(chain[0], guest, instances, &most, ""),
         Guest::Http => text += &service(chain[0], guest, instances, &most, &site),
+        Guest::Https => {
+            let [cert, key] = place.certificate();
+            let more = format!("{site}tls = {{ cert = {cert:?}, key = {key:?} }}\n");
+            text += &service(chain[0], guest, instances, &most, &more);
+        }
         Guest::Portforward(_) => {
             for hop in chain.windows(2) {
                 let to = format!("tcp:127.0.0.1:{}", hop[1]);
@@ -235,6 +267,7 @@ fn torsade_toml(public: &Path, chain: &[u16], guest: Guest, instances: Instances
 
 fn service(port: u16, guest: Guest, instances: Instances, limits: &str, more: &str) -> String {
     let plugin = guest.folder();
+    let kind = if guest == Guest::Https { "tls" } else { "tcp" };
     let instances = match instances {
         Instances::PerConnection => "per-connection",
         Instances::PerWorker => "per-worker",
@@ -243,7 +276,7 @@ fn service(port: u16, guest: Guest, instances: Instances, limits: &str, more: &s
         "
 [service.bench-{port}]
 plugin = {plugin:?}
-listen = [\"tcp:{port}:interface=127.0.0.1\"]
+listen = [\"{kind}:{port}:interface=127.0.0.1\"]
 instances = \"{instances}\"
 limits = {{ {limits} }}
 {more}"
@@ -256,7 +289,7 @@ impl Guest {
         match self {
             Self::Blocking => "tests/guests/blocking",
             Self::Echo => "guests/echo",
-            Self::Http => "guests/http",
+            Self::Http | Self::Https => "guests/http",
             Self::Portforward(_) => "guests/portforward",
             Self::Timing => "tests/guests/timing",
         }

@@ -1,6 +1,7 @@
 //! What this program does when it runs as a child of itself: serve, load, or pin another program.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
@@ -17,7 +18,7 @@ pub(crate) const SERVE_EPOLL: &str = "--serve-epoll";
 pub(crate) const LOAD_ECHO: &str = "--load-echo";
 /// The load of the row of new connections: `LOAD_CONNECT PORT SECONDS`.
 pub(crate) const LOAD_CONNECT: &str = "--load-connect";
-/// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH`.
+/// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH [AUTHORITY]`.
 pub(crate) const LOAD_IDLE: &str = "--load-idle";
 /// The outside work of the row `blocking`: `BURN THREADS`.
 pub(crate) const BURN: &str = "--burn";
@@ -50,7 +51,8 @@ fn load_connect(rest: &[String]) -> Result<()> {
 
 fn load_idle(rest: &[String]) -> Result<()> {
     let path = rest.get(3).ok_or_else(|| anyhow!("no path"))?;
-    load::idle::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, path)
+    let authority = rest.get(4).map(Path::new);
+    load::idle::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, path, authority)
 }
 
 fn load_slow(rest: &[String]) -> Result<()> {

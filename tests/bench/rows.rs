@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Haproxy(usize),
     /// nginx with one worker.
     Nginx,
+    /// The same, over TLS.
+    NginxTls,
     /// Torsade with one worker.
     Torsade(Guest, Instances),
 }
@@ -45,6 +47,8 @@ pub(crate) enum Guest {
     Echo,
     /// `guests/http`
     Http,
+    /// The same, over TLS.
+    Https,
     /// `tests/guests/timing`
     Timing,
     /// `guests/portforward`: so many services, as [`Kind::Haproxy`].
@@ -71,8 +75,14 @@ pub(crate) enum Load {
     Echo(usize, usize),
     /// So many keep-alive connections that ask for a file without end.
     Http(usize, &'static File),
+    /// The same over TLS.
+    Https(usize, &'static File),
+    /// The same over TLS, each connection for one request: each begins with a whole handshake.
+    Handshakes(usize, &'static File),
     /// Keep-alive connections that ask once.
     Idle,
+    /// The same over TLS.
+    IdleTls,
     /// Timers: see `timers`.
     Timers,
     /// One connection that sends so many bytes and reads them slowly.
@@ -127,6 +137,7 @@ const OWN_ECHO: Kind = Kind::Torsade(Guest::Echo, Instances::PerConnection);
 const SHARED_ECHO: Kind = Kind::Torsade(Guest::Echo, Instances::PerWorker);
 const OWN_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerConnection);
 const SHARED_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerWorker);
+const HTTPS: Kind = Kind::Torsade(Guest::Https, Instances::PerWorker);
 const TIMING: Kind = Kind::Torsade(Guest::Timing, Instances::PerWorker);
 const BLOCKING: Kind = Kind::Torsade(Guest::Blocking, Instances::PerWorker);
 const SMALL_HTTP: Load = Load::Http(64, &SMALL);
@@ -215,6 +226,46 @@ pub(crate) static ROWS: &[Row] = &[
         load: Load::Connect,
         unit: Unit::Microseconds,
         target: Target::Difference(30.0),
+    },
+    Row {
+        name: "tls-small",
+        work: "HTTP/1.1 over TLS, 1 KiB file, 64 keep-alive connections, one sandbox",
+        against: "nginx",
+        ours: HTTPS,
+        theirs: Kind::NginxTls,
+        load: Load::Https(64, &SMALL),
+        unit: Unit::Operations,
+        target: Target::Ratio(0.9),
+    },
+    Row {
+        name: "tls-handshakes",
+        work: "the same, a new connection with a whole handshake for each request (P-256)",
+        against: "nginx",
+        ours: HTTPS,
+        theirs: Kind::NginxTls,
+        load: Load::Handshakes(64, &SMALL),
+        unit: Unit::Operations,
+        target: Target::Ratio(0.9),
+    },
+    Row {
+        name: "tls-large",
+        work: "HTTP/1.1 over TLS, 1 MiB file, 16 keep-alive connections, one sandbox",
+        against: "nginx",
+        ours: HTTPS,
+        theirs: Kind::NginxTls,
+        load: Load::Https(16, &LARGE),
+        unit: Unit::Megabytes(LARGE.size),
+        target: Target::Ratio(0.9),
+    },
+    Row {
+        name: "tls-idle",
+        work: "private resident memory of an idle keep-alive connection over TLS, one sandbox",
+        against: "nginx",
+        ours: HTTPS,
+        theirs: Kind::NginxTls,
+        load: Load::IdleTls,
+        unit: Unit::Bytes,
+        target: Target::Value(16.0 * 1024.0),
     },
     Row {
         name: "timers",

@@ -13,6 +13,7 @@ use crate::peers::Peer;
 use crate::roles::{LOAD_CONNECT, LOAD_ECHO, LOAD_IDLE, LOAD_SLOW};
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
+use crate::wrk::Asking;
 use crate::{blocking, timers, wrk};
 
 /// The connections of the idle rows before memory is read first, which fill what a server
@@ -88,7 +89,8 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
     let port = peer.port.to_string();
     let lasting = seconds.to_string();
     let (report, cpu) = match row.load {
-        Load::Idle => return idle(place, peer),
+        Load::Idle => return idle(place, peer, false),
+        Load::IdleTls => return idle(place, peer, true),
         Load::Blocking(..) | Load::Timers => unreachable!("`measure` has gone elsewhere"),
         Load::Slow(length) => return slow(place, peer, length),
         Load::Connect => timed(place, peer, LOAD_CONNECT, &[port, lasting])?,
@@ -97,9 +99,13 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
             timed(place, peer, LOAD_ECHO, &words)?
         }
         Load::Http(connections, file) => {
-            let before = peer.server.cpu_seconds()?;
-            let report = wrk::run(place, peer.port, &file.path(), connections, seconds)?;
-            (report, peer.server.cpu_seconds()? - before)
+            wrk(place, peer, Asking { scheme: "http", file, connections, closes: false }, seconds)?
+        }
+        Load::Https(connections, file) => {
+            wrk(place, peer, Asking { scheme: "https", file, connections, closes: false }, seconds)?
+        }
+        Load::Handshakes(connections, file) => {
+            wrk(place, peer, Asking { scheme: "https", file, connections, closes: true }, seconds)?
         }
     };
     ensure!(report.operations > 0, "the server answered nothing");
@@ -122,10 +128,20 @@ fn timed(place: &Workplace, peer: &Peer, role: &str, words: &[String]) -> Result
     Ok((line.parse()?, cpu))
 }
 
-fn idle(place: &Workplace, peer: &Peer) -> Result<Sample> {
+/// Runs wrk, and counts the server's CPU time meanwhile.
+fn wrk(place: &Workplace, peer: &Peer, asking: Asking<'_>, seconds: u64) -> Result<(Report, f64)> {
+    let before = peer.server.cpu_seconds()?;
+    let report = wrk::run(place, peer.port, &asking, seconds)?;
+    Ok((report, peer.server.cpu_seconds()? - before))
+}
+
+fn idle(place: &Workplace, peer: &Peer, encrypted: bool) -> Result<Sample> {
     let counts = [usize::from(peer.port), WARM_CONNECTIONS, IDLE_CONNECTIONS];
     let mut words = counts.map(|count| count.to_string()).to_vec();
     words.push(SMALL.path());
+    if encrypted {
+        words.push(place.authority().display().to_string());
+    }
     let mut load = Process::start(place.load_core, LOAD_IDLE, &words)?;
     let mut resident = || -> Result<f64> {
         ensure!(load.line()? == GO, "the load did not begin");

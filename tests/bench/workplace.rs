@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use tempfile::TempDir;
+use torsade_tests::certificates::Authority;
 
 use crate::arguments::Arguments;
 use crate::peers::Peer;
@@ -47,10 +48,19 @@ impl Workplace {
         if kinds.iter().any(|kind| matches!(kind, Kind::Haproxy(_))) {
             place.haproxy = programs::find_or_install("haproxy", "haproxy")?;
         }
-        if kinds.contains(&Kind::Nginx) {
+        if kinds.contains(&Kind::NginxTls) {
+            place.write_certificate()?;
+        }
+        if kinds.contains(&Kind::Nginx) || kinds.contains(&Kind::NginxTls) {
             place.nginx = programs::find_or_install("nginx", "nginx-light")?;
         }
-        if rows.iter().any(|row| matches!(row.load, Load::Blocking(..) | Load::Http(..))) {
+        let by_wrk = |load| {
+            matches!(
+                load,
+                Load::Blocking(..) | Load::Handshakes(..) | Load::Http(..) | Load::Https(..)
+            )
+        };
+        if rows.iter().any(|row| by_wrk(row.load)) {
             place.wrk = programs::find_or_install("wrk", "wrk")?;
         }
         if kinds.iter().any(|kind| matches!(kind, Kind::Torsade(..))) {
@@ -68,6 +78,22 @@ impl Workplace {
     /// The folder with the files to serve.
     pub(crate) fn public(&self) -> PathBuf {
         self.folder.path().join("public")
+    }
+
+    /// Who has signed the certificate of the servers that speak TLS.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The certificate for 127.0.0.1, with a key on P-256, which all servers show; and its key.
+    pub(crate) fn certificate(&self) -> [PathBuf; 2] {
+        ["own.pem", "own-key.pem"].map(|name| self.folder.path().join(name))
+    }
+
+    fn write_certificate(&self) -> Result<()> {
+        let authority = Authority::new("bench")?;
+        fs::write(self.authority(), authority.pem())?;
+        authority.sign(&["127.0.0.1"])?.write(self.path(), "own")
     }
 
     fn write_public(&self) -> Result<()> {

@@ -4,27 +4,44 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::child::Load;
 use crate::load::Report;
+use crate::rows::File;
 use crate::workplace::Workplace;
 
 /// The longest wait for an answer: an answer that is late on a busy machine is no mistake.
 const TIMEOUT_SECONDS: u64 = 10;
 
-/// Asks for a path over keep-alive connections. An answer that is no success is an error.
+/// What is asked for, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    /// `http` or `https`.
+    pub(crate) scheme: &'a str,
+    /// What.
+    pub(crate) file: &'a File,
+    /// Over how many connections at once.
+    pub(crate) connections: usize,
+    /// Each connection is for one request.
+    pub(crate) closes: bool,
+}
+
+/// Asks without end. An answer that is no success is an error.
 pub(crate) fn run(
     place: &Workplace,
     port: u16,
-    path: &str,
-    connections: usize,
+    asking: &Asking<'_>,
     seconds: u64,
 ) -> Result<Report> {
-    let words = [
+    let Asking { scheme, file, connections, closes } = *asking;
+    let mut words = vec![
         "--threads=1".to_owned(),
         format!("--connections={connections}"),
         format!("--duration={seconds}s"),
         "--latency".to_owned(),
         format!("--timeout={TIMEOUT_SECONDS}s"),
-        format!("http://127.0.0.1:{port}{path}"),
     ];
+    if closes {
+        words.push("--header=Connection: close".to_owned());
+    }
+    words.push(format!("{scheme}://127.0.0.1:{port}{}", file.path()));
     let said = Load::start_program(place.load_core, &place.wrk, &words)?.rest()?;
     read(&said).with_context(|| format!("wrk said:\n{said}"))
 }

@@ -1,7 +1,6 @@
 //! One HTTP/1.1 request and its answer: enough to know that a server serves what it should.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -19,7 +18,7 @@ pub(crate) struct Answer {
 }
 
 /// Asks for a path. Anything but a 200 with a `Content-Length` is an error.
-pub(crate) fn ask(stream: &mut TcpStream, path: &str) -> Result<Answer> {
+pub(crate) fn ask(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
     let question = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     stream.write_all(question.as_bytes())?;
     let mut bytes = Vec::new();
@@ -44,7 +43,7 @@ pub(crate) fn ask(stream: &mut TcpStream, path: &str) -> Result<Answer> {
     Ok(Answer { keeps_alive: field(&head, "connection") != Some("close"), body })
 }
 
-fn receive(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<()> {
+fn receive(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<()> {
     let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk).context("no answer")? {
         0 => bail!("the answer ends after {} bytes", bytes.len()),

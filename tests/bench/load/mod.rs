@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod idle;
 mod report;
 pub(crate) mod slow;
+pub(crate) mod tls;
 
 pub(crate) use dial::dial;
 pub(crate) use report::Report;
