@@ -1,6 +1,7 @@
 //! The services of a configuration on their workers.
 
 mod load;
+mod tls;
 
 use std::io;
 use std::sync::mpsc;
@@ -22,6 +23,7 @@ use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
 use crate::transport::endpoint::{Endpoint, Socket};
 use crate::transport::listener;
+use crate::transport::tls::watch::Watching;
 use crate::worker::{Mailbox, Message, Worker};
 use load::{engines, load, open_databases, ticker};
 
@@ -34,6 +36,8 @@ pub struct Server {
     mailboxes: Vec<Mailbox>,
     grace: Duration,
     signals: Signals,
+    /// Reads what is renewed while the workers run.
+    certificates: Watching,
     /// Ticks while the workers run.
     ticker: Ticker,
     /// Works while the workers run.
@@ -48,7 +52,8 @@ pub struct Server {
 pub fn check(config: &Config, plugins: &[Vec<u8>]) -> Result<()> {
     let engines = engines(config)?;
     let ticker = ticker(&engines)?;
-    load(config, plugins, &engines)?;
+    let mut settings = load(config, plugins, &engines)?;
+    tls::encrypt(config, &mut settings, false)?;
     drop(ticker);
     Ok(())
 }
@@ -64,16 +69,19 @@ impl Server {
         let ticker = ticker(&engines)?;
         let mut settings = load(config, plugins, &engines)?;
         open_databases(config, &mut settings)?;
+        let certificates = tls::encrypt(config, &mut settings, true)?;
 
         let workers = config.workers.unwrap_or_else(cores);
         let plans = plan(config, settings, workers)?;
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
         let pool = Threads::new(|lane| crew(config, lane), os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
+        let certificates =
+            certificates.start().context("can't start the thread that looks after certificates")?;
         let endpoints = plans.iter().map(Plan::endpoints).collect();
         let (workers, mailboxes) = start_workers(plans, &pool, workers)?;
         let grace = config.grace;
-        Ok(Self { endpoints, workers, mailboxes, grace, signals, ticker, pool })
+        Ok(Self { endpoints, workers, mailboxes, grace, signals, certificates, ticker, pool })
     }
 
     /// Each service with its endpoints, as they were bound.
@@ -104,6 +112,7 @@ impl Server {
         }
         let results = ended.join().map_err(|_| anyhow!("the workers' ends were not seen"))?;
         // In this order: jobs end at a tick.
+        drop(self.certificates);
         drop(self.pool);
         drop(self.ticker);
         for result in results {

@@ -216,7 +216,7 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
     let file = repository().join("torsade.toml");
     let service = "[service.a]\nplugin = 'guests/echo'\n";
     let wrong = format!(
-        "zz = 1\n{service}zz = 1\nlimits = {{ zz = 1 }}\ngrants = {{ zz = 1, files = {{ zz = 1 }} }}"
+        "zz = 1\n{service}zz = 1\nlimits = {{ zz = 1 }}\ntls = {{ zz = 1 }}\ngrants = {{ zz = 1, files = {{ zz = 1 }} }}"
     );
     let error = config::parse(&file, wrong.as_bytes()).err().context("zz is no key")?.to_string();
     let known = error.lines().filter_map(|line| line.split_once("known here: "));
@@ -234,6 +234,7 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
     compare("### The file", known.next())?;
     compare("### A service", known.next())?;
     let limits = compare("### Limits", known.next())?;
+    compare("### TLS", known.next())?;
     compare("### Grants", known.next())?;
 
     let http = compare(HTTP, Some(plugin_keys::<torsade_http::config::Config>()?))?;

@@ -6,6 +6,7 @@ mod grants;
 mod json;
 mod limits;
 mod service;
+mod tls;
 mod units;
 
 use std::fs::File;
@@ -26,6 +27,7 @@ use field::{Field, Section};
 pub use grants::{Grants, Store};
 pub use limits::Limits;
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
+pub use tls::{Clients, Tls};
 
 /// The name of the file where a folder is given.
 pub const FILE_NAME: &str = "torsade.toml";

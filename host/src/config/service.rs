@@ -14,6 +14,7 @@ use crate::transport::endpoint::Endpoint;
 
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
+use super::tls::{self, Tls};
 use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, Limits, WORKERS_MAX, json};
 
 /// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
@@ -37,6 +38,7 @@ const NAME_MAX: usize = 64;
 /// | `workers` | on how many workers it runs; the default is all |
 /// | `limits` | [`Limits`] |
 /// | `grants` | [`Grants`]; without it the plugin reaches nothing |
+/// | `tls` | [`Tls`]; without it what it listens on is plain, or has certificates of its own |
 /// | `config` | the plugin's own configuration |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {
@@ -56,6 +58,8 @@ pub struct Service {
     pub limits: Limits,
     /// What it may reach.
     pub grants: Grants,
+    /// What it encrypts with.
+    pub tls: Tls,
     /// The plugin's configuration: always an object.
     pub config: Value,
 }
@@ -106,6 +110,10 @@ impl Service {
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
         let grants = section.field("grants").map(|field| Grants::read(&field, folder, mistakes));
+        let tls = section.field("tls");
+        let shows = tls.as_ref().is_some_and(tls::names_a_certificate);
+        let tls = tls.map(|field| Tls::read(&field, folder, mistakes)).unwrap_or_default();
+        tls::check_endpoints(name.get_ref(), shows, &listen, &places, mistakes);
         let config = section.field("config").and_then(|field| mistakes.keep(config(&field)));
         section.finish(mistakes);
         let service = Self {
@@ -117,6 +125,7 @@ impl Service {
             workers,
             limits: limits.unwrap_or_default(),
             grants: grants.unwrap_or_default(),
+            tls,
             config: config.unwrap_or_else(|| Value::Object(Map::new())),
         };
         Some((service, places))

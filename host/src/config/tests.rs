@@ -147,7 +147,7 @@ fn mistakes_in_a_service() {
     let table = [
         (
             "lisen = []",
-            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, instances, workers, limits, grants, config",
+            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, instances, workers, limits, grants, tls, config",
         ),
         ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
         (
@@ -160,7 +160,7 @@ fn mistakes_in_a_service() {
         ),
         (
             "listen = [\"tls:443\"]",
-            "3:11: service.s.listen: \"tls:443\": tls: is not supported by this version",
+            "3:11: service.s.listen: tls:443: the service has no certificate to show; write tls:443:cert=FILE, or [service.s.tls] and below it cert = \"FILE\", or for development self-signed = [\"localhost\"]",
         ),
         (
             "listen = [\"tcp:80\",\n\"tcp:80:interface=127.0.0.1\"]",

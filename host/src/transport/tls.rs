@@ -4,8 +4,16 @@
 //! [`Tls`] holds one connection's keys. It opens nothing: what comes from the peer is handed to
 //! [`Tls::take`], what goes there leaves by [`Tls::send`].
 
+pub mod certificates;
+mod folder;
+pub mod issue;
 pub mod names;
-mod settings;
+pub mod pem;
+pub mod resumption;
+pub mod self_signed;
+pub mod settings;
+pub mod trust;
+pub mod watch;
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::IpAddr;
