@@ -11,7 +11,7 @@ use torsade::capability::sql::{Database, Source, Sql, SqlLimits, Statement};
 use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::pool::Stop;
-use torsade::reactor::ServiceSettings;
+use torsade::reactor::{Policies, ServiceSettings};
 use torsade::transport::tls::TlsSettings;
 use torsade_tests::guests;
 
@@ -122,6 +122,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         endpoints: Arc::new([]),
         trusted_proxies: Arc::new([]),
         census: Arc::new(Census::new(settings.connections, None)),
+        policies: Policies::default(),
         unsent: 256 * KIB,
         unsent_high: 16 * KIB,
         unsent_low: 4 * KIB,

@@ -71,7 +71,16 @@ impl<'a> Section<'a> {
         default: usize,
         mistakes: &mut Mistakes,
     ) -> usize {
-        self.field(key).and_then(|field| mistakes.keep(field.size(range))).unwrap_or(default)
+        self.optional_size(key, range, mistakes).unwrap_or(default)
+    }
+
+    pub(super) fn optional_size(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<usize>,
+        mistakes: &mut Mistakes,
+    ) -> Option<usize> {
+        self.field(key).and_then(|field| mistakes.keep(field.size(range)))
     }
 
     pub(super) fn time(
@@ -81,7 +90,16 @@ impl<'a> Section<'a> {
         default: Duration,
         mistakes: &mut Mistakes,
     ) -> Duration {
-        self.field(key).and_then(|field| mistakes.keep(field.time(range))).unwrap_or(default)
+        self.optional_time(key, range, mistakes).unwrap_or(default)
+    }
+
+    pub(super) fn optional_time(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Duration> {
+        self.field(key).and_then(|field| mistakes.keep(field.time(range)))
     }
 
     pub(super) fn count(

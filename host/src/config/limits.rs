@@ -12,6 +12,9 @@ const TIB: usize = 1024 * GIB;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The longest `idle` and `lifetime`.
+const STAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// The most of anything that is counted: far beyond what a machine holds, and safe to add up.
 const COUNT_MAX: usize = 10_000_000;
 
@@ -45,6 +48,24 @@ pub struct Limits {
     /// The same from one IP address; more are closed at once. Without the key there is no such
     /// limit, as a proxy in front makes all peers look the same.
     pub connections_per_peer: Option<usize>,
+    /// New connections in a second, over all workers; as many may come at once. More wait in the
+    /// backlog.
+    pub connect_rate: Option<usize>,
+    /// The same from one IP address; more are closed at once.
+    pub connect_rate_per_peer: Option<usize>,
+    /// How long no byte may go either way on a connection that a peer made; then it ends with
+    /// `timed-out`.
+    pub idle: Option<Duration>,
+    /// How long a connection that a peer made may last; then it ends with `timed-out`.
+    pub lifetime: Option<Duration>,
+    /// Bytes in a second that are read from all peers together, over all workers.
+    pub read_rate: Option<usize>,
+    /// The same from one IP address.
+    pub read_rate_per_peer: Option<usize>,
+    /// Bytes in a second that are sent to all peers together, over all workers.
+    pub write_rate: Option<usize>,
+    /// The same to one IP address.
+    pub write_rate_per_peer: Option<usize>,
     /// Instances of a `per-connection` service, over all workers. `10000`
     pub instances: usize,
     /// Bytes that may be queued on one connection; beyond it the connection is aborted. `"1MiB"`
@@ -102,6 +123,14 @@ impl Default for Limits {
             outbox: 4 * MIB,
             connections: 10_000,
             connections_per_peer: None,
+            connect_rate: None,
+            connect_rate_per_peer: None,
+            idle: None,
+            lifetime: None,
+            read_rate: None,
+            read_rate_per_peer: None,
+            write_rate: None,
+            write_rate_per_peer: None,
             instances: 10_000,
             unsent: MIB,
             unsent_high: 128 * KIB,
@@ -148,6 +177,8 @@ impl Limits {
     fn read_section(of: &mut Section<'_>, default: &Self, to: &mut Mistakes) -> Self {
         let time = MILLISECOND..=MINUTE;
         let long = MILLISECOND..=60 * MINUTE;
+        let longest = MILLISECOND..=STAY_MAX;
+        let rate = 1..=TIB;
         let count = 1..=COUNT_MAX;
         Self {
             memory: of.size("memory", 64 * KIB..=4 * GIB, default.memory, to),
@@ -160,6 +191,14 @@ impl Limits {
             outbox: of.size("outbox", KIB..=GIB, default.outbox, to),
             connections: of.count("connections", count.clone(), default.connections, to),
             connections_per_peer: of.optional_count("connections-per-peer", count.clone(), to),
+            connect_rate: of.optional_count("connect-rate", count.clone(), to),
+            connect_rate_per_peer: of.optional_count("connect-rate-per-peer", count.clone(), to),
+            idle: of.optional_time("idle", longest.clone(), to),
+            lifetime: of.optional_time("lifetime", longest, to),
+            read_rate: of.optional_size("read-rate", rate.clone(), to),
+            read_rate_per_peer: of.optional_size("read-rate-per-peer", rate.clone(), to),
+            write_rate: of.optional_size("write-rate", rate.clone(), to),
+            write_rate_per_peer: of.optional_size("write-rate-per-peer", rate, to),
             instances: of.count("instances", count.clone(), default.instances, to),
             unsent: of.size("unsent", KIB..=GIB, default.unsent, to),
             unsent_high: of.size("unsent-high", 1..=GIB, default.unsent_high, to),

@@ -5,6 +5,7 @@ mod field;
 mod grants;
 mod json;
 mod limits;
+mod peers;
 mod service;
 mod tls;
 mod units;
@@ -41,7 +42,8 @@ pub const SERVICES_MAX: usize = 256;
 /// The most endpoints that one service may listen on.
 pub const ENDPOINTS_MAX: usize = 64;
 
-/// The most targets, and the most ranges, that one service may grant, and networks that it may trust.
+/// The most targets, and the most ranges, that one service may grant; and the most networks that it
+/// may allow, deny, and trust.
 pub const GRANTED_MAX: usize = 256;
 
 /// The most workers, each a thread, that a host or a service may ask for.

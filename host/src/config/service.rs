@@ -11,11 +11,12 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use crate::transport::endpoint::Endpoint;
+use crate::transport::peers::Peers;
 
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
 use super::tls::{self, Tls};
-use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, Limits, WORKERS_MAX, json};
+use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, Limits, WORKERS_MAX, json, peers};
 
 /// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
 /// given: this host's own.
@@ -34,6 +35,7 @@ const NAME_MAX: usize = 64;
 /// | `plugin` | a guest's folder, which is built, or a component's file |
 /// | `listen` | a list of [`Endpoint`]s; without it nothing is bound |
 /// | `trusted-proxies` | from where `haproxy:` endpoints believe a header; the default is [`TRUSTED_PROXIES_DEFAULT`] |
+/// | `allow`, `deny` | [`Peers`]; without them all may come |
 /// | `instances` | `"per-connection"` (the default) or `"per-worker"` |
 /// | `workers` | on how many workers it runs; the default is all |
 /// | `limits` | [`Limits`] |
@@ -50,6 +52,8 @@ pub struct Service {
     pub listen: Vec<Endpoint>,
     /// The networks from which a header of the PROXY protocol is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may come.
+    pub peers: Peers,
     /// How many sandboxes there are.
     pub instances: Instances,
     /// On how many workers it runs; `None` for all.
@@ -105,6 +109,7 @@ impl Service {
             .field("trusted-proxies")
             .map(|field| trusted_proxies(&field, &listen, mistakes))
             .unwrap_or_else(|| TRUSTED_PROXIES_DEFAULT.into());
+        let peers = peers::read(&mut section, mistakes);
         let instances =
             section.field("instances").and_then(|field| mistakes.keep(instances(&field)));
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
@@ -121,6 +126,7 @@ impl Service {
             plugin: plugin?,
             listen,
             trusted_proxies,
+            peers,
             instances: instances.unwrap_or_default(),
             workers,
             limits: limits.unwrap_or_default(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::transport::peers::Peers;
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
 
@@ -45,7 +46,8 @@ fn everything_that_can_be_said() {
         listen = ["tcp:8080", "unix:run/site.sock:mode=660"]
         instances = "per-worker"
         workers = 2
-        limits = { memory = "32MiB", deadline = "20ms", connections-per-peer = 10, unsent-low = "1KiB" }
+        limits = { memory = "32MiB", deadline = "20ms", connections-per-peer = 10, unsent-low = "1KiB", idle = "1h", read-rate = "1MiB", connect-rate-per-peer = 5 }
+        allow = ["10.0.0.0/8", "unix"]
         config = { index = ["index.html"], listing = true, n = 0x10, f = 1.5, d = 2026-01-01, t = { a = "b" } }
 
         [service.site.grants]
@@ -81,9 +83,14 @@ fn everything_that_can_be_said() {
         deadline: Duration::from_millis(20),
         connections_per_peer: Some(10),
         unsent_low: 1024,
+        idle: Some(Duration::from_secs(3600)),
+        read_rate: Some(1 << 20),
+        connect_rate_per_peer: Some(5),
         ..Limits::default()
     };
     assert_eq!(site.limits, limits);
+    assert_eq!(site.peers.allow.as_ref().map(|allow| allow.len()), Some(2));
+    assert_eq!(echo.peers, Peers::default());
     let (peer, place) = ("tcp:10.0.0.0/8:5432", "tcp:40000-40100:interface=127.0.0.1");
     let grants = Grants {
         files: Some(folder.path().join("public")),
@@ -147,7 +154,7 @@ fn mistakes_in_a_service() {
     let table = [
         (
             "lisen = []",
-            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, instances, workers, limits, grants, tls, config",
+            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, allow, deny, instances, workers, limits, grants, tls, config",
         ),
         ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
         (
@@ -171,6 +178,17 @@ fn mistakes_in_a_service() {
             "3:13: service.s.instances: must be \"per-connection\" or \"per-worker\", not \"per-cpu\"",
         ),
         ("instances = 1", "must be \"per-connection\" or \"per-worker\", not an integer"),
+        (
+            "allow = [\"10.0.0.0/8\",\n\"10.0.0.1/8\"]",
+            "4:1: service.s.allow: \"10.0.0.1/8\" is an address in a network; write \"10.0.0.0/8\"",
+        ),
+        ("allow = []", "3:9: service.s.allow: is empty, so nobody may come; leave it out"),
+        ("allow = \"unix\"", "3:9: service.s.allow: must be a list of networks, such as [\"10.0"),
+        ("deny = [1]", "3:9: service.s.deny: must be a network, such as \"10.0.0.0/8\", not an"),
+        ("deny = [\"a.example\"]", "3:9: service.s.deny: \"a.example\" is no network; write"),
+        ("limits = { connect-rate = 0 }", "limits.connect-rate: must be a number from 1 to"),
+        ("limits = { read-rate = 5 }", "limits.read-rate: must be a size such as \"16MiB\", not"),
+        ("limits = { idle = \"0s\" }", "limits.idle: must be from 1ms to 2592000s, not 0s"),
         ("workers = 0", "3:11: service.s.workers: must be a number from 1 to 256, not 0"),
         ("workers = -1", "must be a number from 1 to 256, not -1"),
         (
@@ -425,7 +443,7 @@ fn proxies_are_trusted_by_network() {
     assert_eq!(trusted("listen = ['haproxy:tcp:80']\ntrusted-proxies = []"), [""; 0]);
     assert_eq!(
         trusted(
-            "listen = ['haproxy:tls:80']\ntrusted-proxies = ['10.0.0.0/8', '::1', '192.0.2.1']"
+            "listen = ['haproxy:tcp:80']\ntrusted-proxies = ['10.0.0.0/8', '::1', '192.0.2.1']"
         ),
         ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
     );

@@ -7,7 +7,7 @@ use super::conn::{Conn, ConnId, address};
 use super::handshake::{Securing, session};
 use super::life::Life;
 use super::seen::Seen;
-use super::service::{Accepted, peer_ip};
+use super::service::Accepted;
 use super::{Answer, Reactor};
 use crate::arena::Id;
 use crate::net::{Address, Net};
@@ -44,26 +44,33 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             tracing::warn!(service = name, %peer, "trusted-proxies doesn't have the peer: refused");
             return self.net.close(socket);
         }
-        // Whose connection it is a proxy has yet to say.
-        let ip = if proxied { None } else { peer_ip(&peer) };
-        if !settings.census.enter(ip) {
-            let (name, full) = (&*settings.name, settings.census.is_full());
-            let key = if full { "connections" } else { "connections-per-peer" };
-            tracing::warn!(service = name, %peer, "limits.{key} is reached");
+        if !settings.census.enter() {
+            let name = &*settings.name;
+            tracing::warn!(service = name, %peer, "limits.connections is reached");
             return self.net.close(socket);
         }
+        // Whose connection it is a proxy has yet to say.
+        let admitted = if proxied { None } else { self.admit(service, &peer) };
+        if admitted.is_none() && !proxied {
+            self.services[service].settings.census.leave(None, self.told);
+            return self.net.close(socket);
+        }
+        let met = admitted.as_ref().and_then(|admitted| admitted.met);
         let id = self.conns.reserve();
         if let Err(e) = self.net.watch(&mut socket, id.to_u64()) {
-            let name = &*settings.name;
+            let name = &*self.services[service].settings.name;
             tracing::error!(service = name, %peer, "can't watch a connection: {e}");
-            return self.refuse(id, socket, ip, service);
+            return self.refuse(id, socket, met, service);
         }
         let ready = tls.is_none() && !proxied;
         let life = if ready { life.or_else(|| self.life_for_conn(service)) } else { life };
         if ready && life.is_none() {
-            return self.refuse(id, socket, ip, service);
+            return self.refuse(id, socket, met, service);
         }
         self.open_conn(id, socket, peer, service, origin);
+        if let Some(admitted) = admitted {
+            self.enforce(id, admitted);
+        }
         if let Some(life) = life {
             self.join(id, life);
         }
@@ -115,6 +122,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             service,
             origin,
             counted: !matches!(origin, Origin::Dialled(_)),
+            met: None,
+            policy: None,
             unbuilt: true,
             peer,
             header: None,
@@ -155,7 +164,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    fn give_up_conn(&mut self, id: ConnId<N::Stream>, why: &'static str) {
+    pub(super) fn give_up_conn(&mut self, id: ConnId<N::Stream>, why: &'static str) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stream.end(End::Aborted(why));
             self.touch(id);
@@ -166,11 +175,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         &mut self,
         id: ConnId<N::Stream>,
         stream: N::Stream,
-        ip: Option<IpAddr>,
+        met: Option<IpAddr>,
         service: usize,
     ) {
         self.conns.release(id);
-        self.services[service].settings.census.leave(ip);
+        self.services[service].settings.census.leave(met, self.told);
         self.net.reset(stream);
     }
 

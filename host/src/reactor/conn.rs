@@ -1,6 +1,7 @@
 //! Connections: a stream joined to a protocol, from the handshake to the last byte.
 
 use std::mem;
+use std::net::IpAddr;
 
 use crate::arena::Id;
 use crate::capability;
@@ -12,6 +13,7 @@ use crate::transport::stream::{End, Read, Stream};
 
 use super::handshake::Securing;
 use super::life::{Hold, Life};
+use super::policies::Policy;
 use super::seen::Seen;
 use super::{Answer, Due, Reactor};
 
@@ -47,6 +49,9 @@ pub(super) struct Conn<S> {
     pub(super) origin: Origin,
     /// It counts against the service's connections.
     pub(super) counted: bool,
+    /// As whom it counts, where it counts as one of a peer's.
+    pub(super) met: Option<IpAddr>,
+    pub(super) policy: Option<Box<Policy>>,
     /// Its protocol is to be built once the life has started.
     pub(super) unbuilt: bool,
     pub(super) peer: Address,
@@ -106,14 +111,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             if conn.stream.unsent() >= self.services[conn.service].settings.unsent_high {
                 self.flush(id);
             }
+            let Some(most) = self.may_read(id) else { return };
             let Some(conn) = self.conns.get_mut(id) else { return };
-            let read = conn.stream.read(&mut self.net, &mut self.buffers);
+            let read = conn.stream.read(&mut self.net, &mut self.buffers, most);
             if conn.stream.has_records() {
                 self.touch(id);
             }
             let Some(conn) = self.conns.get_mut(id) else { return };
             match read {
-                Read::Data(n) => self.deliver(id, life_id, protocol, n),
+                Read::Data(n) => {
+                    self.has_read(id, n);
+                    self.deliver(id, life_id, protocol, n);
+                }
                 Read::End => return self.on_read_end(id, life_id, protocol),
                 Read::Records => {}
                 // A handshake is read above.
@@ -162,7 +171,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if conn.lingering.is_some() {
             return;
         }
-        let flushed = conn.stream.flush(&mut self.net, &mut self.spares);
+        let flushed = self.send(id);
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stream.ended().is_some() {
             return self.finish(id);
         }
@@ -176,7 +186,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.add_timer(at, Due::Drain(id.to_u64(), sent));
             }
             Flushed::Cold => self.read_cold(id),
-            Flushed::Blocked | Flushed::Empty | Flushed::Waits => {}
+            Flushed::Blocked | Flushed::Empty | Flushed::Spent | Flushed::Waits => {}
         }
         self.tell_room(id);
     }
@@ -202,7 +212,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn on_drain_due(&mut self, id: ConnId<N::Stream>, before: u64) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let sent = conn.stream.sent();
-        if !conn.stream.is_sending() {
+        // What waits for its rate is not the peer's fault.
+        if !conn.stream.is_sending() || conn.policy.as_ref().is_some_and(|p| p.writes.waits) {
             conn.drain_watched = false;
         } else if sent == before {
             conn.stream.end(End::TimedOut);
@@ -238,7 +249,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             && matches!(origin, Origin::Accepted(_))
             && mem::take(&mut conn.counted)
         {
-            life.counted.push(conn.counted_by());
+            life.counted.push(conn.met);
         }
         if in_order && conn.stream.must_linger(&mut self.net) {
             conn.lingering = Some(LINGER_BYTES);
@@ -256,11 +267,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Throws away what the peer still sends, until its end.
     fn linger(&mut self, id: ConnId<N::Stream>) {
         for _ in 0..CHUNKS_A_TURN {
+            let Some(most) = self.may_read(id) else { return };
             let Some(conn) = self.conns.get_mut(id) else { return };
             let left = conn.lingering.unwrap_or(0);
-            match conn.stream.discard(&mut self.net, &mut self.buffers.plain) {
+            match conn.stream.discard(&mut self.net, &mut self.buffers.plain[..most]) {
                 Some(0) => return,
-                Some(n) if n < left => conn.lingering = Some(left - n),
+                Some(n) if n < left => {
+                    conn.lingering = Some(left - n);
+                    self.has_read(id, n);
+                }
                 Some(_) | None => return self.close(id),
             }
         }
@@ -271,10 +286,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.remove(id) else { return };
         if conn.counted {
-            self.services[conn.service].settings.census.leave(conn.counted_by());
+            self.services[conn.service].settings.census.leave(conn.met, self.told);
         }
-        let reset =
-            matches!(conn.stream.ended(), Some(End::Aborted(_) | End::TimedOut | End::Unready));
+        let reset = match conn.stream.ended() {
+            Some(End::Aborted(_) | End::TimedOut | End::Unready) => true,
+            // The peer must not take what it got for all there was.
+            Some(End::Expired(_)) => conn.stream.is_sending(),
+            _ => false,
+        };
         let io = conn.stream.into_io(&mut self.spares);
         if reset { self.net.reset(io) } else { self.net.close(io) }
     }
@@ -349,6 +368,7 @@ fn reason(end: &End) -> (&'static str, String) {
     match end {
         End::Aborted(why) => ("aborted", (*why).to_owned()),
         End::Done => ("done", "the connection was closed in order".to_owned()),
+        End::Expired(why) => ("timed-out", (*why).to_owned()),
         End::Lost(e) => ("lost", format!("the connection was lost: {e}")),
         End::Stopped => ("stopped", "the host stopped".to_owned()),
         End::TimedOut => ("timed-out", "the peer took nothing for too long".to_owned()),

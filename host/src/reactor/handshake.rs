@@ -59,7 +59,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Reads what a peer sends in a handshake, and says whether there may be more.
     pub(super) fn on_handshake_readable(&mut self, id: ConnId<N::Stream>) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
-        let read = conn.stream.read(&mut self.net, &mut self.buffers);
+        let read = conn.stream.read(&mut self.net, &mut self.buffers, usize::MAX);
         self.touch(id);
         match read {
             Read::Secured => {

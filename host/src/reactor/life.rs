@@ -140,7 +140,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.close_listener(Id::from_u64(listener));
         }
         for peer in mem::take(&mut life.counted) {
-            self.services[life.service].settings.census.leave(peer);
+            self.services[life.service].settings.census.leave(peer, self.told);
         }
         Some(life)
     }

@@ -188,7 +188,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(listener) = self.listeners.get_mut(id) else { return false };
         let (service, origin, life) = (listener.service, listener.origin, listener.life);
         if listener.tls.is_some() && self.handshakes_are_full(service) {
-            self.accept_later(id);
+            self.accept_later(id, ACCEPT_RETRY);
             return false;
         }
         let Some(listener) = self.listeners.get_mut(id) else { return false };
@@ -196,11 +196,23 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if settings.census.is_full() {
             let name = &*settings.name;
             tracing::warn!(service = name, "limits.connections is reached; new ones wait");
-            self.accept_later(id);
+            self.accept_later(id, ACCEPT_RETRY);
+            return false;
+        }
+        // At the stop all that has come is accepted.
+        let connects = settings.census.connects.as_ref().filter(|_| !self.stopping);
+        let wait = connects.map(|connects| connects.wait(settings.census.time(self.told), 1));
+        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+            let name = &*settings.name;
+            tracing::debug!(service = name, "limits.connect-rate is reached; new ones wait");
+            self.accept_later(id, wait);
             return false;
         }
         match self.net.accept(&mut listener.socket) {
             Ok((stream, peer)) => {
+                if let Some(connects) = &settings.census.connects {
+                    connects.charge(settings.census.time(self.told), 1);
+                }
                 match origin {
                     Origin::Accepted(endpoint) if listener.deals => {
                         self.dealt.push(Accepted { stream, peer, service, endpoint });
@@ -217,18 +229,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Err(e) => {
                 let name = &*settings.name;
                 tracing::error!(service = name, "can't accept a connection, trying again: {e}");
-                self.accept_later(id);
+                self.accept_later(id, ACCEPT_RETRY);
                 false
             }
         }
     }
 
     /// The connection waits in the backlog; as it is there already, no edge will come for it.
-    fn accept_later(&mut self, id: Id<Listener<N::Listener>>) {
+    fn accept_later(&mut self, id: Id<Listener<N::Listener>>, wait: Duration) {
         let Some(listener) = self.listeners.get_mut(id) else { return };
         // Each edge comes here, and one timer is enough for all.
         if !mem::replace(&mut listener.waits, true) {
-            let at = self.net.now() + ACCEPT_RETRY;
+            let at = self.net.now() + wait;
             self.add_timer(at, Due::Accept(id.to_u64()));
         }
     }

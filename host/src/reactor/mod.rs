@@ -12,9 +12,11 @@ mod dial;
 mod handshake;
 mod life;
 mod listen;
+mod policies;
 mod proxied;
 mod seen;
 mod service;
+mod throttle;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,9 +37,11 @@ use conn::{Conn, ConnId};
 use dial::Dials;
 use life::{Behind, Life, Waiter};
 use listen::{LISTENER, Listener};
+use policies::Why;
 use service::Service;
 use work::Ticket;
 
+pub use policies::Policies;
 pub use seen::{Counts, Seen};
 pub use service::{Accepted, ServiceSettings};
 pub use work::Answer;
@@ -80,6 +84,7 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     stopping: bool,
     seen: Option<Vec<Seen>>,
     traps: u64,
+    turned_away: u64,
 }
 
 /// What a timer is for.
@@ -99,6 +104,8 @@ enum Due {
     Header(u64),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
+    /// Something that a connection's policy waits for.
+    Policy(u64, Why),
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -132,6 +139,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             stopping: false,
             seen: None,
             traps: 0,
+            turned_away: 0,
         }
     }
 
@@ -308,6 +316,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 Some(Due::Handshake(conn)) => self.on_handshake_due(Id::from_u64(conn)),
                 Some(Due::Header(conn)) => self.on_header_due(Id::from_u64(conn)),
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
+                Some(Due::Policy(conn, why)) => self.on_policy_due(conn, why),
             }
         }
     }
@@ -341,9 +350,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             timers.retain(|due| match due {
                 Due::Accept(listener) => listeners.get(Id::from_u64(*listener)).is_some(),
                 Due::Dial(life, id) => dials.contains(&(*life, *id)),
-                Due::Drain(conn, _) | Due::Header(conn) | Due::Linger(conn) => {
-                    conns.get(Id::from_u64(*conn)).is_some()
-                }
+                Due::Drain(conn, _)
+                | Due::Header(conn)
+                | Due::Linger(conn)
+                | Due::Policy(conn, _) => conns.get(Id::from_u64(*conn)).is_some(),
                 Due::Handshake(conn) => {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.securing.is_some())
                 }

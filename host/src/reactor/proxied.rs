@@ -5,7 +5,7 @@ use std::mem;
 
 use ipnet::IpNet;
 
-use super::conn::{Conn, ConnId};
+use super::conn::ConnId;
 use super::service::{ServiceSettings, peer_ip};
 use super::{Answer, Due, Reactor};
 use crate::net::{Address, Net};
@@ -50,7 +50,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let Some(bytes) = conn.header.as_mut().filter(|_| conn.stream.is_open()) else {
                 return;
             };
-            match conn.stream.read(&mut self.net, &mut self.buffers) {
+            match conn.stream.read(&mut self.net, &mut self.buffers, usize::MAX) {
                 Read::Data(n) => {
                     bytes.extend_from_slice(&self.buffers.plain[..n]);
                     match proxy::parse(bytes) {
@@ -81,14 +81,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// The header is complete: the connection is the client's.
     fn on_header(&mut self, id: ConnId<N::Stream>, header: Header) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let settings = &self.services[conn.service].settings;
-        let client = header.route.as_ref().map_or(&conn.peer, |route| &route.source);
-        if !settings.census.admit(peer_ip(client)) {
-            let name = &*settings.name;
-            tracing::warn!(service = name, peer = %client, "limits.connections-per-peer is reached");
-            conn.stream.end(End::Aborted("its peer has too many"));
-            return self.touch(id);
-        }
+        let service = conn.service;
+        let client = header.route.as_ref().map_or(&conn.peer, |route| &route.source).clone();
+        let Some(admitted) = self.admit(service, &client) else {
+            return self.give_up_conn(id, "its peer may not come");
+        };
+        self.enforce(id, admitted);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let settings = &self.services[service].settings;
         let bytes = mem::take(&mut conn.header).unwrap_or_default();
         conn.stream.unread(&bytes[header.length..]);
         if let Some(route) = header.route {
@@ -113,13 +113,5 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         tracing::warn!(service, endpoint, peer = %conn.peer, "a connection is refused: {problem}");
         conn.stream.end(End::Aborted("its PROXY header is not right"));
         self.touch(id);
-    }
-}
-
-impl<S> Conn<S> {
-    /// The address that it counts by, against the limit for each peer: none while a proxy is to say
-    /// whose it is.
-    pub(super) fn counted_by(&self) -> Option<std::net::IpAddr> {
-        if self.header.is_some() { None } else { peer_ip(&self.peer) }
     }
 }

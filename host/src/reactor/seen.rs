@@ -153,6 +153,9 @@ pub struct Counts {
     pub timers: usize,
     /// Faults since the reactor was made.
     pub traps: u64,
+    /// Connections that were closed at once, since the reactor was made: by what the service says of
+    /// its peers.
+    pub turned_away: u64,
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -178,6 +181,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             tickets: self.tickets.len(),
             timers: self.timers.len(),
             traps: self.traps,
+            turned_away: self.turned_away,
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
 use super::life::{Life, Waiter};
+use super::policies::Policies;
 use super::work::Naming;
 use super::{Answer, Reactor};
 use crate::arena::Id;
@@ -43,6 +44,8 @@ pub struct ServiceSettings {
     pub trusted_proxies: Arc<[IpNet]>,
     /// How many connections it has and may have, over all workers.
     pub census: Arc<Census>,
+    /// Who may come, and how long they may stay.
+    pub policies: Policies,
     /// Bytes that may wait to be sent on a connection before it is aborted.
     pub unsent: usize,
     /// Bytes that may wait before `room` is 0.
@@ -107,6 +110,10 @@ pub(super) struct Service {
     pub(super) jobs: usize,
     /// Bytes of the questions that the pool works on.
     pub(super) asked_bytes: usize,
+    /// Connections that were turned away since the log said so.
+    pub(super) turned_away: u64,
+    /// When the log may say so again.
+    pub(super) quiet_until: Option<Instant>,
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -123,6 +130,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             handshakes: 0,
             jobs: 0,
             asked_bytes: 0,
+            turned_away: 0,
+            quiet_until: None,
         };
         self.services.push(service);
         let service = self.services.len() - 1;
@@ -148,10 +157,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 }
 
-/// The address that limits for each peer count by.
+/// The address that limits for each peer count by. One that is mapped into IPv6 is the IPv4 one.
 pub(super) fn peer_ip(peer: &Address) -> Option<IpAddr> {
     match peer {
-        Address::Tcp(address) => Some(address.ip()),
+        Address::Tcp(address) => Some(address.ip().to_canonical()),
         Address::Unix(_) => None,
     }
 }

@@ -15,7 +15,8 @@ use crate::census::Census;
 use crate::config::{Config, Instances, PluginSource, Service, Store};
 use crate::net::os;
 use crate::plugin::{Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, Ticker};
-use crate::reactor::ServiceSettings;
+use crate::reactor::{Policies, ServiceSettings};
+use crate::throttle::Rates;
 use crate::transport::tls::TlsSettings;
 
 /// Loads every plugin and lets an instance of it look at its configuration.
@@ -73,7 +74,14 @@ fn load_service(
         limits,
         endpoints: service.listen.clone().into(),
         trusted_proxies: service.trusted_proxies.clone().into(),
-        census: Arc::new(Census::new(connections, wanted.connections_per_peer)),
+        census: Arc::new(
+            Census::new(connections, wanted.connections_per_peer).with_rates(rates(wanted)),
+        ),
+        policies: Policies {
+            peers: service.peers.clone(),
+            idle: wanted.idle,
+            lifetime: wanted.lifetime,
+        },
         unsent: wanted.unsent,
         unsent_high: wanted.unsent_high,
         unsent_low: wanted.unsent_low,
@@ -205,5 +213,17 @@ fn limits(wanted: &crate::config::Limits) -> Limits {
         handles: wanted.handles,
         outbox: wanted.outbox,
         effects: wanted.effects,
+    }
+}
+
+fn rates(wanted: &crate::config::Limits) -> Rates {
+    let rate = |units: Option<usize>| units.map(|units| units as u64);
+    Rates {
+        connects: rate(wanted.connect_rate),
+        connects_per_peer: rate(wanted.connect_rate_per_peer),
+        reads: rate(wanted.read_rate),
+        reads_per_peer: rate(wanted.read_rate_per_peer),
+        writes: rate(wanted.write_rate),
+        writes_per_peer: rate(wanted.write_rate_per_peer),
     }
 }

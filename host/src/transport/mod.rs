@@ -5,6 +5,7 @@ pub mod connector;
 pub mod endpoint;
 pub mod inherited;
 pub(crate) mod listener;
+pub mod peers;
 mod pieces;
 pub mod proxy;
 pub(crate) mod queue;

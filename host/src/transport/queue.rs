@@ -46,6 +46,8 @@ pub(crate) enum Flushed {
     Cold,
     /// Nothing is left.
     Empty,
+    /// All that may go for now has gone; there is more.
+    Spent,
     /// What is left waits for the end of a handshake.
     Waits,
 }
@@ -59,6 +61,8 @@ pub(super) struct Way<'a, N: Net> {
     pub(super) clear: &'a mut bool,
     /// How many bytes the network ever took.
     pub(super) sent: &'a mut u64,
+    /// How many bytes of the queue may go.
+    pub(super) most: usize,
     /// For parts of files, on their way to be encrypted.
     pub(super) scratch: &'a mut Vec<u8>,
 }
@@ -144,9 +148,12 @@ impl Queue {
         }
         match self.items.front_mut() {
             None => return Ok(Some(Flushed::Empty)),
+            Some(Item::Bytes(_) | Item::File(_)) if way.most == 0 => {
+                return Ok(Some(Flushed::Spent));
+            }
             Some(Item::File(_)) if *share == 0 => return Ok(Some(Flushed::Again)),
             Some(Item::Bytes(n)) => {
-                let n = *n;
+                let n = (*n).min(way.most);
                 self.send_bytes(way, n)?;
             }
             Some(Item::End) => {
@@ -154,10 +161,11 @@ impl Queue {
                 self.items.pop_front();
             }
             Some(Item::File(part)) => {
-                let Some(sent) = way.send_file(part, *share)? else {
+                let Some(sent) = way.send_file(part, (*share).min(way.most))? else {
                     return Ok(Some(Flushed::Cold));
                 };
                 *share = share.saturating_sub(sent);
+                way.most = way.most.saturating_sub(sent);
                 if part.length == 0 {
                     self.items.pop_front();
                 }
@@ -180,6 +188,7 @@ impl Queue {
         if sent == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        way.most = way.most.saturating_sub(sent);
         self.bytes.drain(..sent);
         match self.items.front_mut() {
             Some(Item::Bytes(left)) if *left > sent => *left -= sent,

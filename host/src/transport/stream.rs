@@ -40,6 +40,9 @@ pub(crate) struct Stream<S> {
     write_ended: bool,
     /// How many bytes were ever sent, to tell a slow peer from a dead one.
     sent: u64,
+    /// How many bytes [`Stream::flush`] may send: as many as it can, unless [`Stream::allow`] says
+    /// less.
+    most: usize,
 }
 
 /// `Open` → `Closing` → `Closed`, never back. `Closing` still sends what is queued.
@@ -57,6 +60,8 @@ pub(crate) enum End {
     Aborted(&'static str),
     /// In order, with all sent that was queued.
     Done,
+    /// It lasted, or was silent, for as long as it may.
+    Expired(&'static str),
     /// The peer reset it, or the system failed it.
     Lost(io::Error),
     /// The host stopped.
@@ -118,6 +123,7 @@ impl<S> Stream<S> {
             blocked: false,
             write_ended: false,
             sent: 0,
+            most: usize::MAX,
         }
     }
 
@@ -151,14 +157,22 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Reads once. What it read is in `plain`.
-    pub(crate) fn read<N: Net<Stream = S>>(&mut self, net: &mut N, buffers: &mut Buffers) -> Read {
+    /// Reads once, at most so many bytes. What it read is in `plain`.
+    pub(crate) fn read<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        buffers: &mut Buffers,
+        most: usize,
+    ) -> Read {
         if !self.may_read() {
             return Read::Nothing;
         }
         match &mut self.tls {
-            Some(_) => self.read_encrypted(net, buffers),
-            None => self.read_plain(net, &mut buffers.plain),
+            Some(_) => self.read_encrypted(net, buffers, most),
+            None => {
+                let most = most.min(buffers.plain.len());
+                self.read_plain(net, &mut buffers.plain[..most])
+            }
         }
     }
 
@@ -193,7 +207,12 @@ impl<S> Stream<S> {
         Read::Nothing
     }
 
-    fn read_encrypted<N: Net<Stream = S>>(&mut self, net: &mut N, buffers: &mut Buffers) -> Read {
+    fn read_encrypted<N: Net<Stream = S>>(
+        &mut self,
+        net: &mut N,
+        buffers: &mut Buffers,
+        most: usize,
+    ) -> Read {
         let Some(tls) = &mut self.tls else { return Read::Nothing };
         let mut filled = 0;
         tls.read(&mut buffers.plain, &mut filled);
@@ -204,7 +223,8 @@ impl<S> Stream<S> {
             self.at_end = true;
             return Read::End;
         }
-        let n = match self.read_plain(net, &mut buffers.raw) {
+        let most = most.min(buffers.raw.len());
+        let n = match self.read_plain(net, &mut buffers.raw[..most]) {
             Read::Data(n) => n,
             Read::End => {
                 self.end(match self.is_handshaking() {
@@ -270,8 +290,8 @@ impl<S> Stream<S> {
         if !self.is_open() || self.write_ended {
             return;
         }
-        let through = self.tls.is_none() && self.out.is_none() && !self.blocked;
-        if data.len() >= WRITE_THROUGH && through {
+        let through = data.len() >= WRITE_THROUGH && data.len() <= self.most;
+        if through && self.tls.is_none() && self.out.is_none() && !self.blocked {
             match net.write(&mut self.io, &[IoSlice::new(data)], false) {
                 Ok(n) => {
                     self.sent += n as u64;
@@ -321,7 +341,13 @@ impl<S> Stream<S> {
         }
     }
 
-    /// Sends what the network takes now. `Again` asks to be called in the next turn.
+    /// From now on a flush sends at most so many bytes.
+    pub(crate) fn allow(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Sends what the network takes now. `Again` asks to be called in the next turn,
+    /// `Spent` once more is allowed.
     pub(crate) fn flush<N: Net<Stream = S>>(
         &mut self,
         net: &mut N,
@@ -368,6 +394,7 @@ impl<S> Stream<S> {
             tls: self.tls.as_deref_mut(),
             clear: &mut self.clear,
             sent: &mut self.sent,
+            most: self.most,
             scratch: &mut spares.scratch,
         };
         let flushed = match step(self.out.as_deref_mut(), &mut way) {
