@@ -12,6 +12,7 @@ mod faults;
 mod http;
 mod outgoing;
 mod peer;
+mod policies;
 mod script;
 mod site;
 mod story;
@@ -44,6 +45,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_timer_that_is_due_is_moved", || trial(script::moved)));
     trials.push(Trial::test("simulation::a_crowd_costs_one_timer", || trial(script::crowd)));
     trials.push(Trial::test("simulation::a_crowd_is_cancelled", || trial(script::cancelled)));
+    trials.extend(policies::trials());
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));
     for breach in [Breach::Connected, Breach::LastWrite, Breach::Linger] {

@@ -1,7 +1,7 @@
 //! The far side of the simulated network: what a test does as a peer, and what it sees.
 
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::wire::{Packet, Wire};
 use super::{Far, SimNet, Source, To, amount};
@@ -13,6 +13,11 @@ impl SimNet {
         assert!(listener < self.listeners.len(), "there is a listener {listener}");
         let local = self.local_of(&self.listeners[listener].address);
         self.call_near(Some(listener), local)
+    }
+
+    /// Has a far end that was not accepted yet come from `ip`, and not from an address of its own.
+    pub fn come_from(&mut self, far: Far, ip: IpAddr) {
+        self.wires[far.0].from = Some(ip);
     }
 
     /// Connects to who listens at an address; where nobody does, the far end sees a reset.

@@ -84,7 +84,10 @@ impl Net for SimNet {
         self.wires[wire].near.accepted = true;
         self.note(b'a', wire as u64, &[]);
         let peer = match &self.listeners[listener.0].address {
-            Address::Tcp(_) => Self::far_address(Far(wire)),
+            Address::Tcp(_) => match (Self::far_address(Far(wire)), self.wires[wire].from) {
+                (Address::Tcp(at), Some(ip)) => Address::Tcp((ip, at.port()).into()),
+                (address, _) => address,
+            },
             Address::Unix(_) => Address::Unix("".into()),
         };
         Ok((SimStream(wire), peer))

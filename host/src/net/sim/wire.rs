@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::mem;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Behind;
@@ -17,6 +18,8 @@ pub(super) struct Wire {
     pub(super) local: Address,
     /// Where the near end asked to be connected to, and what stands there.
     pub(super) dialled: Option<(Address, Behind)>,
+    /// The address that the far end comes from, where a test gave it one.
+    pub(super) from: Option<IpAddr>,
     pub(super) near: Near,
     pub(super) far: Far,
     pub(super) to_near: Pipe,
@@ -29,6 +32,7 @@ impl Wire {
             listener,
             local,
             dialled: None,
+            from: None,
             near: Near::default(),
             far: Far { reading: true, ..Far::default() },
             to_near: Pipe::default(),
