@@ -233,12 +233,14 @@ fn who_waits_for_a_rate_is_no_slow_peer() -> Result<()> {
         settings.census = census(Rates { writes: Some(200), ..Rates::default() });
         settings.drain = Duration::from_millis(50);
     })?;
-    // More than the network takes at once, so that it blocks too.
-    host.reactor.net().conditions().window = 4;
     let peers: Vec<_> = (0..30).map(|_| host.peer()).collect();
     for peer in &peers {
         host.send(*peer, &[b'e'; 100]);
     }
+    host.pass(Duration::from_millis(1))?;
+    // From now on the network blocks too, with less than what may go at once.
+    let conditions = host.reactor.net().conditions();
+    (conditions.window, conditions.delay) = (4, Duration::from_millis(1));
     host.pass(Duration::from_secs(20))?;
     ensure!(host.ends().is_empty(), "connections ended: {:?}", host.ends());
     let got: Vec<_> = peers.iter().map(|peer| host.received(*peer)).collect();
