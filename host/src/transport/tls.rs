@@ -283,3 +283,6 @@ fn explain(error: &rustls::Error) -> String {
 /// How many plain bytes are encrypted before they are sent: what the kernel doesn't take waits in
 /// memory, beyond the connection's queue.
 const ENCRYPTED_AT_ONCE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;
