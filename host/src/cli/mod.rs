@@ -1,6 +1,7 @@
 //! The command `torsade`: arguments in, words out.
 
 pub mod build;
+mod cert;
 mod check;
 mod plugins;
 pub mod progress;
@@ -39,6 +40,7 @@ Examples:
   torsade up examples/site          … or the torsade.toml in another folder
   torsade check examples/site       only tell whether it could be served
   torsade build guests/echo         make a component of a guest
+  torsade cert localhost            make a certificate, for development
   torsade -v --log debug up         with more words
 
 Environment:
@@ -87,6 +89,9 @@ enum Command {
         #[arg(value_name = "FILE or FOLDER", default_value = ".")]
         file: PathBuf,
     },
+    /// Make a certificate with its key, signed by itself or by an authority of one's own
+    #[command(after_help = cert::HELP)]
+    Cert(cert::Arguments),
 }
 
 const UP_HELP: &str = "\
@@ -124,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Build { guests } => {
             build::all(&guests, &output.progress()).map_err(Failure::Input)
         }
+        Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
         Command::Check { file } => check::check(&file, &output).map_err(Failure::Input),
     };
     let (error, status) = match done {
@@ -181,7 +187,7 @@ mod tests {
     #[test]
     fn help_says_what_the_statuses_mean() {
         let help = Arguments::command().render_long_help().to_string();
-        for word in ["up", "build", "check", "Exit status:", "TORSADE_LOG", "Examples:"] {
+        for word in ["up", "build", "cert", "check", "Exit status:", "TORSADE_LOG", "Examples:"] {
             assert!(help.contains(word), "{word}\n{help}");
         }
     }
