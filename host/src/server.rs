@@ -27,6 +27,8 @@ use crate::transport::tls::watch::Watching;
 use crate::worker::{Mailbox, Message, Worker};
 use load::{engines, load, open_databases, ticker};
 
+pub use crate::net::os::Inherited;
+
 type WorkerThread = JoinHandle<io::Result<()>>;
 
 /// Services that are being served.
@@ -59,11 +61,12 @@ pub fn check(config: &Config, plugins: &[Vec<u8>]) -> Result<()> {
 }
 
 impl Server {
-    /// Checks everything, binds every endpoint, and starts to serve.
+    /// Checks everything, binds every endpoint, or finds it among what is `inherited`, and starts to
+    /// serve.
     ///
     /// # Errors
     /// Names the service and what would be right; then nothing is served.
-    pub fn start(config: &Config, plugins: &[Vec<u8>]) -> Result<Self> {
+    pub fn start(config: &Config, plugins: &[Vec<u8>], mut inherited: Inherited) -> Result<Self> {
         os::raise_descriptor_limit();
         let engines = engines(config)?;
         let ticker = ticker(&engines)?;
@@ -72,14 +75,14 @@ impl Server {
         let certificates = tls::encrypt(config, &mut settings, true)?;
 
         let workers = config.workers.unwrap_or_else(cores);
-        let plans = plan(config, settings, workers)?;
+        let plans = plan(config, settings, workers, &mut inherited)?;
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
         let pool = Threads::new(|lane| crew(config, lane), os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
         let certificates =
             certificates.start().context("can't start the thread that looks after certificates")?;
         let endpoints = plans.iter().map(Plan::endpoints).collect();
-        let (workers, mailboxes) = start_workers(plans, &pool, workers)?;
+        let (workers, mailboxes) = start_workers(config, plans, &pool, workers)?;
         let grace = config.grace;
         Ok(Self { endpoints, workers, mailboxes, grace, signals, certificates, ticker, pool })
     }
@@ -153,18 +156,25 @@ impl Plan {
 }
 
 /// Binds every endpoint, and says which workers serve which service.
-fn plan(config: &Config, settings: Vec<ServiceSettings>, workers: usize) -> Result<Vec<Plan>> {
+fn plan(
+    config: &Config,
+    settings: Vec<ServiceSettings>,
+    workers: usize,
+    inherited: &mut Inherited,
+) -> Result<Vec<Plan>> {
     let mut first = 0;
     let mut plans = Vec::new();
     for (service, settings) in config.services.iter().zip(settings) {
-        let wanted = if service.listen.is_empty() { Some(1) } else { service.workers };
+        // For one connection, or for none that is accepted, one worker is enough.
+        let alone = service.listen.iter().all(|endpoint| endpoint.socket == Socket::Stdio);
+        let wanted = if alone { Some(1) } else { service.workers };
         let count = wanted.unwrap_or(workers).min(workers);
         let serving: Vec<usize> = (0..count).map(|n| (first + n) % workers).collect();
         first = (first + count) % workers;
         let mut plan =
             Plan { settings, sockets: Vec::new(), endpoints: Vec::new(), workers: serving };
         for endpoint in &service.listen {
-            let bound = listener::bind(endpoint, count)
+            let bound = listener::bind(endpoint, count, inherited)
                 .map_err(|e| anyhow!("service.{}: {}", service.name, not_bound(endpoint, &e)))?;
             plan.sockets.push(bound.sockets);
             plan.endpoints.push(bound.endpoint);
@@ -194,6 +204,7 @@ fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
 }
 
 fn start_workers(
+    config: &Config,
     mut plans: Vec<Plan>,
     pool: &Threads<Answer>,
     count: usize,
@@ -209,6 +220,9 @@ fn start_workers(
         for (service, plan) in plans.iter_mut().enumerate() {
             if let Some(place) = plan.workers.iter().position(|worker| *worker == number) {
                 let sockets = plan.sockets_of(place);
+                if config.is_only_stdio() {
+                    worker.stop_with_connection(config.grace);
+                }
                 let (settings, serving) = (plan.settings.clone(), plan.workers.clone());
                 worker
                     .serve(service, settings, sockets, serving)

@@ -22,6 +22,9 @@ pub(crate) struct Worker {
     dealing: usize,
     /// The plugins know that the host stops.
     told_plugins: bool,
+    /// The host has nothing else to serve than this worker's one connection, and stops with it; what
+    /// it leaves behind may go on for so long.
+    stops_with_connection: Option<Duration>,
 }
 
 /// A service that the worker serves.
@@ -76,6 +79,7 @@ impl Worker {
             until: None,
             dealing: 0,
             told_plugins: false,
+            stops_with_connection: None,
         }
     }
 
@@ -90,11 +94,16 @@ impl Worker {
         let service = self.reactor.serve(settings);
         for (endpoint, socket) in sockets {
             // The kernel deals out what comes by TCP; the rest comes to one worker alone.
-            let deals = workers.len() > 1 && !socket.is_shared();
+            let deals = workers.len() > 1 && !socket.is_shared() && !socket.is_single();
             self.reactor.listen(socket, service, endpoint, deals)?;
         }
         self.services.push(Served { number, workers, next: 0 });
         Ok(())
+    }
+
+    /// Has the host stop once this worker has no connection any more, and none can come.
+    pub(crate) fn stop_with_connection(&mut self, grace: Duration) {
+        self.stops_with_connection = Some(grace);
     }
 
     /// Runs until it was told to stop and has.
@@ -106,6 +115,15 @@ impl Worker {
             let left = self.until.map(|at| at.saturating_duration_since(Instant::now()));
             self.reactor.turn(if more { Some(Duration::ZERO) } else { left })?;
             self.deal();
+            if let Some(grace) = self.stops_with_connection
+                && !self.reactor.is_listening()
+                && self.reactor.connections() == 0
+            {
+                self.stops_with_connection = None;
+                for worker in &self.workers {
+                    worker.send(Message::Stop(grace));
+                }
+            }
             more = self.read_inbox();
             if self.until.is_some() && self.dealing == 0 && !self.told_plugins {
                 // What came before the stop is delivered before the plugins hear of it.

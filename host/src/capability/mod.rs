@@ -92,6 +92,8 @@ impl Outcome {
 /// One end of a connection, as the contract has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Address {
+    /// Of standard input and output, where they are no socket.
+    Stdio,
     /// Of TCP.
     Tcp(IpAddr, u16),
     /// Of a Unix socket.

@@ -49,7 +49,8 @@ Environment:
                        the target wasm32-unknown-unknown; without it each is tried in turn
 
 Exit status:
-  0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did
+  0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did, or it had
+     only stdio: to serve, which has ended
   1  it failed while serving
   2  it was asked for what can't be done: bad arguments, a mistake in the configuration, a plugin
      that can't be built or loaded, an endpoint that can't be bound; nothing was served";

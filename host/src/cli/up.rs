@@ -3,29 +3,42 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use anyhow::Context;
+
 use crate::config;
-use crate::server::Server;
+use crate::server::{Inherited, Server};
 
 use super::{Failure, Output, plugins};
 
 /// Serves what the configuration says until a signal stops it.
 pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
-    let server = start(file, output).map_err(Failure::Input)?;
+    // First of all, while nothing else is open.
+    let inherited = Inherited::take();
+    let (server, has_stdio) = start(file, output, inherited).map_err(Failure::Input)?;
     if !output.quiet {
         let table = table(&server.endpoints());
-        // Where standard output is closed it serves all the same.
-        let _ = io::stdout().write_all(table.as_bytes()).and_then(|()| io::stdout().flush());
+        let mut out: Box<dyn Write> = match has_stdio {
+            true => Box::new(io::stderr()),
+            false => Box::new(io::stdout()),
+        };
+        // Where it is closed it serves all the same.
+        let _ = out.write_all(table.as_bytes()).and_then(|()| out.flush());
     }
     server.run().map_err(Failure::Serving)
 }
 
-fn start(file: &Path, output: &Output) -> anyhow::Result<Server> {
+fn start(file: &Path, output: &Output, mut inherited: Inherited) -> anyhow::Result<(Server, bool)> {
     let config = config::load(file)?;
     output.start_log(config.log.as_deref())?;
+    let has_stdio = config.has_stdio();
+    if has_stdio {
+        // Before what builds plugins could read or write there.
+        inherited.take_stdio().context("can't take standard input and output")?;
+    }
     let progress = output.progress();
     let plugins = plugins::load(&config, progress)?;
     let _compiling = progress.step("starting");
-    Server::start(&config, &plugins)
+    Ok((Server::start(&config, &plugins, inherited)?, has_stdio))
 }
 
 /// A line for each endpoint, with the service's name before its first.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 use tracing_subscriber::EnvFilter;
 
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Endpoint, Socket};
 
 pub use error::ConfigError;
 use error::Mistakes;
@@ -189,6 +189,21 @@ impl Config {
         }
         let state = state.unwrap_or_else(|| folder.join(STATE_DEFAULT));
         Self { file: file.to_owned(), workers, grace, log, state, services }
+    }
+
+    /// Whether some service is to have standard input and output.
+    pub fn has_stdio(&self) -> bool {
+        let mut endpoints = self.services.iter().flat_map(|service| &service.listen);
+        endpoints.any(|endpoint| endpoint.socket == Socket::Stdio)
+    }
+
+    /// Whether there is nothing to serve but standard input and output.
+    pub fn is_only_stdio(&self) -> bool {
+        let is_only = |service: &Service| {
+            let mut endpoints = service.listen.iter();
+            !service.listen.is_empty() && endpoints.all(|of| of.socket == Socket::Stdio)
+        };
+        self.services.iter().all(is_only)
     }
 
     /// Where a service keeps its database, if it has one on disk: `SERVICE.sqlite` below `state`.

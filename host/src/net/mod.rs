@@ -58,6 +58,9 @@ pub trait Net {
     fn watch_listener(&mut self, listener: &mut Self::Listener, token: u64) -> io::Result<()>;
 
     /// The next connection and its peer's address, or `WouldBlock`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where no other connection will ever come.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, Address)>;
 
     /// Stops listening, and removes the name that the listener left in the file system.
@@ -128,6 +131,12 @@ pub trait Net {
     /// Probes an idle peer (`SO_KEEPALIVE`); `Unsupported` where the stream is not TCP.
     fn set_keep_alive(&mut self, stream: &mut Self::Stream, on: bool) -> io::Result<()>;
 
+    /// Whether closing the stream while there is input that nobody has read may destroy what was
+    /// sent last, as a reset does.
+    fn close_may_reset(&self, _stream: &Self::Stream) -> bool {
+        true
+    }
+
     /// Closes in order.
     fn close(&mut self, stream: Self::Stream);
 
@@ -153,6 +162,8 @@ pub struct Ready {
 /// One end of a stream.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Address {
+    /// Of standard input and output, where they are no socket.
+    Stdio,
     /// Of TCP.
     Tcp(SocketAddr),
     /// Of a Unix socket: its path, `@NAME` where it is abstract, empty where it has none.
@@ -162,6 +173,7 @@ pub enum Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Stdio => f.write_str("stdio"),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
             Self::Unix(name) => write!(f, "unix:{name}"),
         }

@@ -17,11 +17,14 @@ use self::listener::ListenerSocket;
 use self::socket::{unix_name, unmapped};
 use super::{Address, Net, Ready, Waker};
 
+pub use self::inherited::Inherited;
 pub use self::listener::OsListener;
 pub use self::stream::OsStream;
 
+mod inherited;
 mod listener;
 mod socket;
+mod stdio;
 mod stream;
 
 /// The kernel's network and clocks.
@@ -29,6 +32,8 @@ pub struct OsNet {
     poll: Poll,
     events: Events,
     waker: Arc<mio::Waker>,
+    /// Edges of what can't be waited for, to be reported by the next poll.
+    due: Vec<Ready>,
 }
 
 impl OsNet {
@@ -36,7 +41,7 @@ impl OsNet {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-        Ok(Self { poll, events: Events::with_capacity(EVENTS_A_POLL), waker })
+        Ok(Self { poll, events: Events::with_capacity(EVENTS_A_POLL), waker, due: Vec::new() })
     }
 }
 
@@ -53,6 +58,8 @@ impl Net for OsNet {
     }
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let timeout = if self.due.is_empty() { timeout } else { Some(Duration::ZERO) };
+        ready.append(&mut self.due);
         match self.poll.poll(&mut self.events, timeout) {
             Err(e) if e.kind() == ErrorKind::Interrupted => return Ok(()),
             other => other?,
@@ -87,13 +94,23 @@ impl Net for OsNet {
     fn watch_listener(&mut self, listener: &mut OsListener, token: u64) -> io::Result<()> {
         let (registry, token) = (self.poll.registry(), Token(token as usize));
         match &mut listener.socket {
+            ListenerSocket::Stdio(_) => {
+                let token = token.0 as u64;
+                self.due.push(Ready { token, readable: true, ..Ready::default() });
+                Ok(())
+            }
             ListenerSocket::Tcp(socket) => socket.register(registry, token, Interest::READABLE),
             ListenerSocket::Unix(socket) => socket.register(registry, token, Interest::READABLE),
         }
     }
 
     fn accept(&mut self, listener: &mut OsListener) -> io::Result<(OsStream, Address)> {
-        match &listener.socket {
+        match &mut listener.socket {
+            ListenerSocket::Stdio(stdio) => {
+                let stdio = stdio.take().ok_or(ErrorKind::UnexpectedEof)?;
+                let peer = stdio.peer_address();
+                Ok((OsStream::Stdio(stdio), peer))
+            }
             ListenerSocket::Tcp(socket) => {
                 let (stream, peer) = socket.accept()?;
                 Ok((OsStream::Tcp(stream), Address::Tcp(unmapped(peer))))
@@ -125,6 +142,16 @@ impl Net for OsNet {
         let (registry, token) = (self.poll.registry(), Token(token as usize));
         let both = Interest::READABLE | Interest::WRITABLE;
         match stream {
+            OsStream::Stdio(stdio) => {
+                stdio.register(registry, token)?;
+                // No edge comes for a file, and of a terminal a read brings no more than a line:
+                // that it is short doesn't tell that nothing is left.
+                let token = token.0 as u64;
+                let all =
+                    Ready { readable: true, writable: true, read_closed: true, ..Ready::default() };
+                self.due.push(Ready { token, ..all });
+                Ok(())
+            }
             OsStream::Tcp(stream) => stream.register(registry, token, both),
             OsStream::Unix(stream) => stream.register(registry, token, both),
         }
@@ -132,6 +159,7 @@ impl Net for OsNet {
 
     fn local_address(&self, stream: &OsStream) -> io::Result<Address> {
         Ok(match stream {
+            OsStream::Stdio(stdio) => stdio.local_address(),
             OsStream::Tcp(stream) => Address::Tcp(unmapped(stream.local_addr()?)),
             OsStream::Unix(stream) => Address::Unix(unix_name(&stream.local_addr()?)),
         })
@@ -139,6 +167,7 @@ impl Net for OsNet {
 
     fn read(&mut self, stream: &mut OsStream, into: &mut [u8]) -> io::Result<usize> {
         match stream {
+            OsStream::Stdio(stdio) => stdio.read(into),
             OsStream::Tcp(stream) => stream.read(into),
             OsStream::Unix(stream) => stream.read(into),
         }
@@ -150,6 +179,9 @@ impl Net for OsNet {
         data: &[IoSlice<'_>],
         more: bool,
     ) -> io::Result<usize> {
+        if let OsStream::Stdio(stdio) = stream {
+            return stdio.write(data);
+        }
         let flags = if more { SendFlags::MORE } else { SendFlags::empty() } | SendFlags::NOSIGNAL;
         let sent = match data {
             [one] => rustix::net::send(stream, one, flags),
@@ -165,6 +197,9 @@ impl Net for OsNet {
         mut offset: u64,
         length: usize,
     ) -> io::Result<usize> {
+        if let OsStream::Stdio(stdio) = stream {
+            return stdio.send_file(file, offset, length);
+        }
         Ok(rustix::fs::sendfile(stream, file, Some(&mut offset), length)?)
     }
 
@@ -179,10 +214,19 @@ impl Net for OsNet {
     }
 
     fn shutdown_write(&mut self, stream: &mut OsStream) -> io::Result<()> {
+        if let OsStream::Stdio(stdio) = stream {
+            return stdio.shutdown_write();
+        }
         Ok(rustix::net::shutdown(stream, rustix::net::Shutdown::Write)?)
     }
 
     fn take_error(&mut self, stream: &mut OsStream) -> io::Result<Option<io::Error>> {
+        if let OsStream::Stdio(stdio) = stream
+            && stdio.socket().is_err()
+        {
+            // A pipe's write tells that its reader is gone.
+            return Ok(None);
+        }
         Ok(sockopt::socket_error(stream)?.err().map(io::Error::from))
     }
 
@@ -192,6 +236,13 @@ impl Net for OsNet {
 
     fn set_keep_alive(&mut self, stream: &mut OsStream, on: bool) -> io::Result<()> {
         Ok(sockopt::set_socket_keepalive(stream.tcp()?, on)?)
+    }
+
+    fn close_may_reset(&self, stream: &OsStream) -> bool {
+        match stream {
+            OsStream::Stdio(stdio) => stdio.socket().is_ok(),
+            OsStream::Tcp(_) | OsStream::Unix(_) => true,
+        }
     }
 
     // Closing a descriptor takes it out of the epoll set, so there is nothing to deregister.

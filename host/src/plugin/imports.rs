@@ -178,6 +178,7 @@ type Done = std::result::Result<(), types::Failure>;
 
 fn address(address: &Address) -> types::Address {
     match address {
+        Address::Stdio => types::Address { kind: "stdio".into(), host: String::new(), port: 0 },
         Address::Tcp(ip, port) => {
             types::Address { kind: "tcp".into(), host: ip.to_string(), port: *port }
         }

@@ -358,6 +358,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
 pub(super) fn address(address: &Address) -> capability::Address {
     match address {
+        Address::Stdio => capability::Address::Stdio,
         Address::Tcp(address) => capability::Address::Tcp(address.ip(), address.port()),
         Address::Unix(name) => capability::Address::Unix(name.clone()),
     }

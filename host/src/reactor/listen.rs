@@ -225,6 +225,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 true
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => false,
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                self.close_listener(id);
+                false
+            }
             Err(e) if is_peers_fault(&e) => true,
             Err(e) => {
                 let name = &*settings.name;

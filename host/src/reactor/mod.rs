@@ -221,6 +221,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.conns.len()
     }
 
+    /// Whether connections may still come that it accepts itself.
+    pub fn is_listening(&self) -> bool {
+        self.listeners.ids().next().is_some()
+    }
+
     /// The network that it drives.
     pub fn net(&mut self) -> &mut N {
         &mut self.net

@@ -161,6 +161,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 pub(super) fn peer_ip(peer: &Address) -> Option<IpAddr> {
     match peer {
         Address::Tcp(address) => Some(address.ip().to_canonical()),
-        Address::Unix(_) => None,
+        Address::Stdio | Address::Unix(_) => None,
     }
 }

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::endpoint::{Endpoint, Socket, UnixName};
-use crate::net::os::OsListener;
+use super::inherited::Inherited as Which;
+use crate::net::os::{Inherited, OsListener};
 
 /// The sockets of an endpoint.
 pub(crate) struct Bound {
@@ -13,8 +14,12 @@ pub(crate) struct Bound {
     pub(crate) endpoint: Endpoint,
 }
 
-/// Binds `endpoint` for so many workers.
-pub(crate) fn bind(endpoint: &Endpoint, workers: usize) -> io::Result<Bound> {
+/// Binds `endpoint` for so many workers, or finds it among what the process was started with.
+pub(crate) fn bind(
+    endpoint: &Endpoint,
+    workers: usize,
+    inherited: &mut Inherited,
+) -> io::Result<Bound> {
     match &endpoint.socket {
         Socket::Tcp { address, backlog } => {
             // Probed alone first: a shared socket would bind beside another process's.
@@ -29,7 +34,18 @@ pub(crate) fn bind(endpoint: &Endpoint, workers: usize) -> io::Result<Bound> {
                 },
             })
         }
-        Socket::Inherited(_) | Socket::Stdio => Err(io::ErrorKind::Unsupported.into()),
+        Socket::Inherited(which) => {
+            let descriptor = match which {
+                Which::Descriptor(number) => inherited.descriptor(*number)?,
+                Which::Index(index) => inherited.index(*index)?,
+                Which::Name(name) => inherited.named(name)?,
+            };
+            Ok(Bound { sockets: vec![OsListener::adopt(descriptor)?], endpoint: endpoint.clone() })
+        }
+        Socket::Stdio => {
+            let socket = OsListener::stdio(inherited.stdio()?);
+            Ok(Bound { sockets: vec![socket], endpoint: endpoint.clone() })
+        }
         Socket::Unix { name, mode, backlog } => {
             let socket = match name {
                 UnixName::Path(path) => OsListener::unix(path, *mode, *backlog)?,

@@ -436,7 +436,9 @@ impl<S> Stream<S> {
     /// be read and thrown away, since a reset would destroy what was sent last.
     pub(crate) fn must_linger<N: Net<Stream = S>>(&mut self, net: &mut N) -> bool {
         // Where it fails the peer is gone, and reading will say so.
-        !self.at_end && (self.write_ended || net.shutdown_write(&mut self.io).is_ok())
+        !self.at_end
+            && net.close_may_reset(&self.io)
+            && (self.write_ended || net.shutdown_write(&mut self.io).is_ok())
     }
 
     /// Throws away what there is to read, at most `buffer.len()` bytes of it, and says how much;

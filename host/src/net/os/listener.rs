@@ -8,10 +8,12 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mio::net as tcp;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::net::{SocketAddrUnix, sockopt};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, sockopt};
 
 use super::socket::{tcp_socket, unix_name, unix_socket};
+use super::stdio::Stdio;
 use crate::net::Address;
 
 /// A bound socket that accepts connections.
@@ -24,6 +26,8 @@ pub struct OsListener {
 }
 
 pub(super) enum ListenerSocket {
+    /// It brings one connection, and no other.
+    Stdio(Option<Stdio>),
     Tcp(tcp::TcpListener),
     Unix(tcp::UnixListener),
 }
@@ -32,6 +36,7 @@ impl OsListener {
     /// Listens where nobody else does: see [`Net::listen`](crate::net::Net::listen).
     pub(super) fn alone(at: &Address, backlog: u32, mode: Option<u32>) -> io::Result<Self> {
         match at {
+            Address::Stdio => Err(ErrorKind::InvalidInput.into()),
             Address::Tcp(address) => Self::tcp(*address, backlog, false),
             Address::Unix(name) => match name.strip_prefix('@') {
                 _ if matches!(&**name, "" | "@") => Err(ErrorKind::InvalidInput.into()),
@@ -85,6 +90,49 @@ impl OsListener {
         Self::unix_from(socket, None).listen(backlog)
     }
 
+    /// A socket that somebody else has opened, and listens already. What it is the kernel says; the
+    /// file of a Unix socket is not removed when it closes.
+    ///
+    /// # Errors
+    /// Where it is not a stream that listens, over TCP or on a Unix socket.
+    pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        let problem = |problem| Err(io::Error::other(problem));
+        match sockopt::socket_type(&socket)? {
+            SocketType::STREAM => {}
+            SocketType::DGRAM => {
+                return problem("it is a datagram socket; this version listens on streams alone");
+            }
+            _ => return problem("it is no socket that carries streams"),
+        }
+        if !sockopt::socket_acceptconn(&socket)? {
+            return problem(
+                "it is a connection and doesn't listen; write stdio: for a program that is started \
+                 for each connection",
+            );
+        }
+        let flags = rustix::fs::fcntl_getfl(&socket)?;
+        rustix::fs::fcntl_setfl(&socket, flags | OFlags::NONBLOCK)?;
+        match sockopt::socket_domain(&socket)? {
+            AddressFamily::INET | AddressFamily::INET6 => {
+                sockopt::set_tcp_nodelay(&socket, true)?;
+                let socket = ListenerSocket::Tcp(tcp::TcpListener::from_std(socket.into()));
+                Ok(Self { socket, path: None, shared: false })
+            }
+            AddressFamily::UNIX => Ok(Self::unix_from(socket, None)),
+            _ => problem("it is neither TCP nor a Unix socket"),
+        }
+    }
+
+    /// What brings standard input and output as its one connection.
+    pub(crate) fn stdio(stdio: Stdio) -> Self {
+        Self { socket: ListenerSocket::Stdio(Some(stdio)), path: None, shared: false }
+    }
+
+    /// Whether it brings one connection, and no other.
+    pub fn is_single(&self) -> bool {
+        matches!(self.socket, ListenerSocket::Stdio(_))
+    }
+
     fn unix_from(socket: OwnedFd, path: Option<PathBuf>) -> Self {
         let socket = ListenerSocket::Unix(tcp::UnixListener::from_std(socket.into()));
         Self { socket, path, shared: false }
@@ -92,6 +140,7 @@ impl OsListener {
 
     fn listen(self, backlog: u32) -> io::Result<Self> {
         match &self.socket {
+            ListenerSocket::Stdio(_) => {}
             ListenerSocket::Tcp(socket) => rustix::net::listen(socket, backlog_arg(backlog))?,
             ListenerSocket::Unix(socket) => rustix::net::listen(socket, backlog_arg(backlog))?,
         }
@@ -106,6 +155,7 @@ impl OsListener {
     /// Where it listens: with the port that the system picked, where 0 was asked for.
     pub fn address(&self) -> io::Result<Address> {
         Ok(match &self.socket {
+            ListenerSocket::Stdio(_) => Address::Stdio,
             ListenerSocket::Tcp(socket) => Address::Tcp(socket.local_addr()?),
             ListenerSocket::Unix(socket) => Address::Unix(unix_name(&socket.local_addr()?)),
         })

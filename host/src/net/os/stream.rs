@@ -9,10 +9,13 @@ use rustix::io::Errno;
 use rustix::net::sockopt;
 
 use super::socket::{tcp_socket, unix_address, unix_socket};
+use super::stdio::Stdio;
 use crate::net::Address;
 
-/// A connected socket.
+/// A connected socket, or what stands for one.
 pub enum OsStream {
+    /// Standard input and output.
+    Stdio(Stdio),
     /// Of TCP.
     Tcp(tcp::TcpStream),
     /// Of a Unix socket.
@@ -24,6 +27,7 @@ impl OsStream {
     pub(super) fn connect(to: &Address, from: Option<IpAddr>) -> io::Result<Self> {
         match to {
             Address::Tcp(address) => connect_tcp(*address, from),
+            Address::Stdio => Err(ErrorKind::InvalidInput.into()),
             Address::Unix(_) if from.is_some() => Err(ErrorKind::InvalidInput.into()),
             Address::Unix(name) => connect_unix(name),
         }
@@ -45,9 +49,10 @@ impl OsStream {
         }
     }
 
-    pub(super) fn tcp(&self) -> io::Result<&tcp::TcpStream> {
+    pub(super) fn tcp(&self) -> io::Result<BorrowedFd<'_>> {
         match self {
-            Self::Tcp(stream) => Ok(stream),
+            Self::Stdio(stdio) => stdio.socket(),
+            Self::Tcp(stream) => Ok(stream.as_fd()),
             Self::Unix(_) => Err(ErrorKind::Unsupported.into()),
         }
     }
@@ -56,6 +61,7 @@ impl OsStream {
 impl AsFd for OsStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
+            Self::Stdio(stdio) => stdio.as_fd(),
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         }

@@ -88,7 +88,7 @@ impl Net for SimNet {
                 (Address::Tcp(at), Some(ip)) => Address::Tcp((ip, at.port()).into()),
                 (address, _) => address,
             },
-            Address::Unix(_) => Address::Unix("".into()),
+            Address::Stdio | Address::Unix(_) => Address::Unix("".into()),
         };
         Ok((SimStream(wire), peer))
     }

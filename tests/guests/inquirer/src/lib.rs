@@ -136,6 +136,13 @@ impl Protocol for Inquirer {
 impl Inquirer {
     fn obey(&mut self, tag: &str, verb: &str, words: &str) {
         match verb {
+            // Of the connection: the peer's address, then this side's.
+            "addresses" => {
+                let (peer, local) = (self.transport.peer_address(), self.transport.local_address());
+                let shown = [peer, local]
+                    .map(|Address { kind, host, port }| format!("{kind}[{host}]{port}"));
+                self.tell(tag, "ok", &shown.join(" "));
+            }
             // What was asked as TAG is given up; the timer without a word.
             "cancel" => match self.asked.get(tag) {
                 Some(waiting) => waiting.cancel(),
