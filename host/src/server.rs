@@ -1,6 +1,7 @@
 //! The services of a configuration on their workers.
 
 mod load;
+mod privileges;
 mod tls;
 
 use std::io;
@@ -15,17 +16,20 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, Service};
+use crate::config::{Config, Service, Store, User};
 use crate::net::Net;
 use crate::net::os::{self, OsListener, OsNet};
 use crate::plugin::{LogLevel, Ticker};
 use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
-use crate::transport::endpoint::{Endpoint, Socket};
+use crate::transport::endpoint::{Endpoint, Socket, UnixName};
 use crate::transport::listener;
 use crate::transport::tls::watch::Watching;
 use crate::worker::{Mailbox, Message, Worker};
-use load::{engines, load, open_databases, ticker};
+use load::{engines, load, open_databases, ticker, try_out};
+use privileges::{become_user, give, make_folder, may_become};
+
+pub use privileges::forbid_new_privileges;
 
 pub use crate::net::os::Inherited;
 
@@ -56,26 +60,40 @@ pub fn check(config: &Config, plugins: &[Vec<u8>]) -> Result<()> {
     let ticker = ticker(&engines)?;
     let mut settings = load(config, plugins, &engines)?;
     tls::encrypt(config, &mut settings, false)?;
+    try_out(config, settings.iter_mut())?;
     drop(ticker);
     Ok(())
 }
 
 impl Server {
     /// Checks everything, binds every endpoint, or finds it among what is `inherited`, and starts to
-    /// serve.
+    /// serve: as the configuration's `user`, if it names one. All of the process's threads become
+    /// that user, before any plugin runs; and the calling thread, with those that it makes from now
+    /// on, gains no privileges any more.
     ///
     /// # Errors
     /// Names the service and what would be right; then nothing is served.
     pub fn start(config: &Config, plugins: &[Vec<u8>], mut inherited: Inherited) -> Result<Self> {
+        forbid_new_privileges()?;
+        config.user.as_ref().map_or(Ok(()), may_become)?;
         os::raise_descriptor_limit();
         let engines = engines(config)?;
         let ticker = ticker(&engines)?;
         let mut settings = load(config, plugins, &engines)?;
-        open_databases(config, &mut settings)?;
         let certificates = tls::encrypt(config, &mut settings, true)?;
+        if config.user.is_none() {
+            try_out(config, settings.iter_mut())?;
+            open_databases(config, settings.iter_mut())?;
+        }
 
         let workers = config.workers.unwrap_or_else(cores);
-        let plans = plan(config, settings, workers, &mut inherited)?;
+        let mut plans = plan(config, settings, workers, &mut inherited)?;
+        if let Some(user) = &config.user {
+            hand_over(config, user, &plans)?;
+            become_user(user)?;
+            try_out(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
+            open_databases(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
+        }
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
         let pool = Threads::new(|lane| crew(config, lane), os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
@@ -183,6 +201,23 @@ fn plan(
         plans.push(plan);
     }
     Ok(plans)
+}
+
+/// Gives the user what it needs and only root can make: the folder of the databases, and the files
+/// of Unix sockets.
+fn hand_over(config: &Config, user: &User, plans: &[Plan]) -> Result<()> {
+    let state = &config.state;
+    if config.services.iter().any(|service| service.grants.database() == Some(Store::File)) {
+        make_folder(state, user)
+            .with_context(|| format!("can't make {} for {}", state.display(), user.name))?;
+    }
+    for endpoint in plans.iter().flat_map(|plan| &plan.endpoints) {
+        if let Socket::Unix { name: UnixName::Path(path), .. } = &endpoint.socket {
+            give(path, user)
+                .with_context(|| format!("can't give {} to {}", path.display(), user.name))?;
+        }
+    }
+    Ok(())
 }
 
 fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {

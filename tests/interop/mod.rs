@@ -10,8 +10,10 @@ mod examples;
 mod faults;
 mod guestbook;
 mod http;
+mod policies;
 mod portforward;
 mod pressure;
+mod privileges;
 mod redial;
 mod resolve;
 mod starttls;
@@ -40,8 +42,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         faults::trials(),
         guestbook::trials(),
         http::trials(),
+        policies::trials(),
         portforward::trials(),
         pressure::trials(),
+        privileges::trials(),
         redial::trials(),
         resolve::trials(),
         starttls::trials(),

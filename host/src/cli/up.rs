@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::config;
-use crate::server::{Inherited, Server};
+use crate::server::{self, Inherited, Server};
 
 use super::{Failure, Output, plugins};
 
@@ -37,6 +37,8 @@ fn start(file: &Path, output: &Output, mut inherited: Inherited) -> anyhow::Resu
     }
     let progress = output.progress();
     let plugins = plugins::load(&config, progress)?;
+    // What builds plugins, or installs their target, is done.
+    server::forbid_new_privileges()?;
     let _compiling = progress.step("starting");
     Ok((Server::start(&config, &plugins, inherited)?, has_stdio))
 }

@@ -9,6 +9,7 @@ mod peers;
 mod service;
 mod tls;
 mod units;
+mod user;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -29,6 +30,7 @@ pub use grants::{Grants, Store};
 pub use limits::Limits;
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
 pub use tls::{Clients, Tls};
+pub use user::User;
 
 /// The name of the file where a folder is given.
 pub const FILE_NAME: &str = "torsade.toml";
@@ -72,6 +74,7 @@ const READER_STACK: usize = 16 * 1024 * 1024;
 /// | `grace` | how long connections may go on after a stop was asked for: `"10s"` |
 /// | `log` | which lines the log has, in `tracing`'s syntax: `"info,torsade=debug"` |
 /// | `state` | the folder in which services keep what outlives them: `"/var/lib/torsade"` |
+/// | `user`, `group` | who the host is once it has bound its endpoints: a [`User`] |
 /// | `service.NAME` | a [`Service`] |
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -85,6 +88,8 @@ pub struct Config {
     pub log: Option<String>,
     /// `state`, joined to the folder of the file. It may not exist yet.
     pub state: PathBuf,
+    /// `user` and `group`; `None` to stay who it is.
+    pub user: Option<User>,
     /// The services in the order of the file; at least one.
     pub services: Vec<Service>,
 }
@@ -167,6 +172,7 @@ impl Config {
         let grace = section.time("grace", Duration::ZERO..=GRACE_MAX, GRACE_DEFAULT, mistakes);
         let log = section.field("log").and_then(|field| mistakes.keep(filter(&field)));
         let state = section.field("state").and_then(|field| mistakes.keep(state(&field, folder)));
+        let user = user::read(&mut section, mistakes);
         let tables = section.field("service").and_then(|field| mistakes.keep(field.table()));
         section.finish(mistakes);
         let mut services = Vec::new();
@@ -188,7 +194,7 @@ impl Config {
             _ => {}
         }
         let state = state.unwrap_or_else(|| folder.join(STATE_DEFAULT));
-        Self { file: file.to_owned(), workers, grace, log, state, services }
+        Self { file: file.to_owned(), workers, grace, log, state, user, services }
     }
 
     /// Whether some service is to have standard input and output.

@@ -306,7 +306,7 @@ fn mistakes_elsewhere() {
         ("", "torsade.toml:1:1: it has no service; write [service.NAME], and below it plugin"),
         (
             "worker = 1",
-            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, state, service",
+            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, state, user, group, service",
         ),
         (
             "workers = 2\n[service.s]\nplugin = \"p.wasm\"\nworkers = 3",
@@ -318,6 +318,15 @@ fn mistakes_elsewhere() {
         ("state = \"\"", "1:9: state: is empty; it must be the path of a folder"),
         ("state = \"p.wasm\"", "1:9: state: p.wasm is not a folder"),
         ("log = \"a=b=c\"", "1:7: log: \"a=b=c\" is not a filter for logs: "),
+        ("user = 5", "1:8: user: must be the name of a user, such as \"www-data\", not an integer"),
+        ("user = \"no\\u0000body\"", "1:8: user: this machine has no user \"no\\0body\""),
+        ("user = \"nobody-here\"", "1:8: user: this machine has no user \"nobody-here\""),
+        ("user = \"root\"", "1:8: user: \"root\" is root; name another, or leave it out"),
+        (
+            "user = \"nobody\"\ngroup = \"nobodies\"",
+            "2:9: group: this machine has no group \"nobodies\"",
+        ),
+        ("group = \"tty\"", "1:9: group: is given without user; write user = \"NAME\" beside it"),
         ("service = 1", "1:11: service: must be a table, not an integer"),
         ("[service]\ns = 1", "2:5: service.s: must be a table, not an integer"),
         (

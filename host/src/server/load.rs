@@ -19,28 +19,22 @@ use crate::reactor::{Policies, ServiceSettings};
 use crate::throttle::Rates;
 use crate::transport::tls::TlsSettings;
 
-/// Loads every plugin and lets an instance of it look at its configuration.
+/// Loads every plugin, without running it.
 pub(super) fn load(
     config: &Config,
     plugins: &[Vec<u8>],
     engines: &Engines,
 ) -> Result<Vec<ServiceSettings>> {
-    let mut outbox = Some(Box::new(Outbox::new(seed()?, log_level())));
     let services = config.services.iter().zip(plugins);
     services
         .map(|(service, bytes)| {
-            load_service(service, bytes, engines, &mut outbox)
+            load_service(service, bytes, engines)
                 .with_context(|| format!("service.{}", service.name))
         })
         .collect()
 }
 
-fn load_service(
-    service: &Service,
-    bytes: &[u8],
-    engines: &Engines,
-    outbox: &mut Option<Box<Outbox>>,
-) -> Result<ServiceSettings> {
+fn load_service(service: &Service, bytes: &[u8], engines: &Engines) -> Result<ServiceSettings> {
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
     // Without a connection to wait for, there is one instance, from start to stop.
     let per_connection =
@@ -54,14 +48,6 @@ fn load_service(
     let plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     let config = service.config.to_string();
-    let files = match &service.grants.files {
-        Some(folder) => Some(Root::open(folder).with_context(|| {
-            format!("grants.files: can't read the folder {}", folder.display())
-        })?),
-        None => None,
-    };
-    try_start(&plugin, &limits, &config, outbox)
-        .with_context(|| format!("the plugin {} does not start", path.display()))?;
     let Service { limits: wanted, name, .. } = service;
     let connections =
         if per_connection { wanted.connections.min(wanted.instances) } else { wanted.connections };
@@ -89,7 +75,7 @@ fn load_service(
         linger: wanted.linger,
         handshake: wanted.handshake,
         handshakes: wanted.handshakes,
-        files,
+        files: None,
         cached_files: wanted.cached_files,
         look_up: resolver::system(),
         cached_names: wanted.cached_names,
@@ -104,8 +90,39 @@ fn load_service(
     })
 }
 
+/// Opens the folders that services are granted, and lets an instance of each plugin look at its
+/// configuration: as the user that the host serves as.
+pub(super) fn try_out<'a>(
+    config: &Config,
+    settings: impl Iterator<Item = &'a mut ServiceSettings>,
+) -> Result<()> {
+    let mut outbox = Some(Box::new(Outbox::new(seed()?, log_level())));
+    for (service, settings) in config.services.iter().zip(settings) {
+        try_out_one(service, settings, &mut outbox)
+            .with_context(|| format!("service.{}", service.name))?;
+    }
+    Ok(())
+}
+
+fn try_out_one(
+    service: &Service,
+    settings: &mut ServiceSettings,
+    outbox: &mut Option<Box<Outbox>>,
+) -> Result<()> {
+    if let Some(folder) = &service.grants.files {
+        settings.files = Some(Root::open(folder).with_context(|| {
+            format!("grants.files: can't read the folder {}", folder.display())
+        })?);
+    }
+    try_start(&settings.plugin, &settings.limits, &settings.config, outbox)
+        .with_context(|| format!("the plugin {} does not start", settings.plugin_name))
+}
+
 /// Opens the databases that services are granted.
-pub(super) fn open_databases(config: &Config, settings: &mut [ServiceSettings]) -> Result<()> {
+pub(super) fn open_databases<'a>(
+    config: &Config,
+    settings: impl Iterator<Item = &'a mut ServiceSettings>,
+) -> Result<()> {
     for (service, settings) in config.services.iter().zip(settings) {
         let source = match service.grants.database() {
             Some(Store::File) => Source::File(config.database(service)),
@@ -121,7 +138,9 @@ pub(super) fn open_databases(config: &Config, settings: &mut [ServiceSettings]) 
         };
         let database = Database::open(&source, &limits).map_err(|failure| {
             let path = config.database(service);
-            anyhow!("service.{}: can't open {}: {failure}", service.name, path.display())
+            let name = config.user.as_ref().map(|user| format!(" as the user {}", user.name));
+            let (service, name) = (&service.name, name.unwrap_or_default());
+            anyhow!("service.{service}: can't open {}{name}: {failure}", path.display())
         })?;
         settings.database = Some(database);
     }
