@@ -21,6 +21,7 @@ mod stopping;
 mod store;
 mod streams;
 mod timers;
+mod tls;
 
 use std::path::Path;
 
@@ -53,6 +54,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         store::trials(),
         streams::trials(),
         timers::trials(),
+        tls::trials(),
     ];
     parts.into_iter().flatten().collect()
 }
