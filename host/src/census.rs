@@ -172,8 +172,7 @@ impl Shard {
         }
         let owes = |peer: &Peer| peer.buckets.as_ref().is_some_and(|all| !all.are_full(now));
         self.peers.retain(|_, peer| peer.connections > 0 || owes(peer));
-        let gone = |shard: &Self| shard.peers.values().filter(|p| p.connections == 0).count();
-        self.gone = gone(self);
+        self.gone = self.peers.values().filter(|peer| peer.connections == 0).count();
         if self.gone > GONE_PEERS / 2 {
             self.peers.retain(|_, peer| peer.connections > 0);
             self.gone = 0;

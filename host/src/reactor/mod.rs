@@ -39,6 +39,7 @@ use life::{Behind, Life, Waiter};
 use listen::{LISTENER, Listener};
 use policies::Why;
 use service::Service;
+use throttle::Way;
 use work::Ticket;
 
 pub use policies::Policies;
@@ -102,6 +103,8 @@ enum Due {
     Handshake(u64),
     /// A proxy should have said by now whose the connection is.
     Header(u64),
+    /// Some who stand in a service's line may go on.
+    Line(usize, Way),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
     /// Something that a connection's policy waits for.
@@ -320,6 +323,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 Some(Due::Fire(..)) => {}
                 Some(Due::Handshake(conn)) => self.on_handshake_due(Id::from_u64(conn)),
                 Some(Due::Header(conn)) => self.on_header_due(Id::from_u64(conn)),
+                Some(Due::Line(service, way)) => self.on_line_due(service, way),
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
                 Some(Due::Policy(conn, why)) => self.on_policy_due(conn, why),
             }
@@ -363,6 +367,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.securing.is_some())
                 }
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
+                Due::Line(..) => true,
             });
             self.timers_to_sweep = TIMERS_TO_SWEEP.max(2 * self.timers.len());
         }

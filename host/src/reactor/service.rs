@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::life::{Life, Waiter};
 use super::policies::Policies;
+use super::throttle::Line;
 use super::work::Naming;
 use super::{Answer, Reactor};
 use crate::arena::Id;
@@ -114,6 +115,8 @@ pub(super) struct Service {
     pub(super) turned_away: u64,
     /// When the log may say so again.
     pub(super) quiet_until: Option<Instant>,
+    /// Who waits to read, and who to send.
+    pub(super) lines: [Line; 2],
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -132,6 +135,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             asked_bytes: 0,
             turned_away: 0,
             quiet_until: None,
+            lines: Default::default(),
         };
         self.services.push(service);
         let service = self.services.len() - 1;
