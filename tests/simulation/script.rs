@@ -13,7 +13,7 @@ use super::world::{Played, Simulated, World};
 pub(crate) fn play<N: Simulated>(mut net: N, seed: u64, tells: bool) -> Result<Played> {
     let mut choices = Choices::new(seed);
     *net.sim().conditions() = conditions(&mut choices);
-    let settings = settings(&mut choices);
+    let settings = settings(&mut choices, seed);
     if tells {
         eprintln!("{:?}\n{settings:?}", net.sim().conditions());
     }
@@ -104,7 +104,9 @@ fn conditions(choices: &mut Choices) -> Conditions {
     }
 }
 
-fn settings(choices: &mut Choices) -> Settings {
+/// The rate has choices of its own: with one, a run takes longer, and is the same else.
+fn settings(choices: &mut Choices, seed: u64) -> Settings {
+    let rate = Choices::new(!seed).of(&[0, 0, 0, 0, 20_000, 1_000_000]);
     Settings {
         deferreds: Settings::CALM.deferreds,
         connections: choices.of(&[3, 100, 100]),
@@ -113,6 +115,7 @@ fn settings(choices: &mut Choices) -> Settings {
         refuses: choices.of(&[0, 0, 4]),
         stumbles: choices.of(&[0, 0, 4]),
         most: choices.of(&[1, 2, 100]),
+        rate,
     }
 }
 

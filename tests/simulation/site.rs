@@ -12,6 +12,7 @@ use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::pool::Stop;
 use torsade::reactor::{Policies, ServiceSettings};
+use torsade::throttle::Rates;
 use torsade::transport::tls::TlsSettings;
 use torsade_tests::guests;
 
@@ -57,6 +58,9 @@ pub(crate) struct Settings {
     pub(crate) most: usize,
     /// Deferreds that an instance may have in flight.
     pub(crate) deferreds: usize,
+    /// Bytes in a second that a service reads, and sends, and four fifths of that for each peer; 0
+    /// for as many as it can.
+    pub(crate) rate: u64,
 }
 
 impl Settings {
@@ -69,6 +73,7 @@ impl Settings {
         stumbles: 0,
         most: 100,
         deferreds: 64,
+        rate: 0,
     };
 }
 
@@ -121,7 +126,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         }),
         endpoints: Arc::new([]),
         trusted_proxies: Arc::new([]),
-        census: Arc::new(Census::new(settings.connections, None)),
+        census: Arc::new(Census::new(settings.connections, None).with_rates(rates(settings.rate))),
         policies: Policies::default(),
         unsent: 256 * KIB,
         unsent_high: 16 * KIB,
@@ -142,6 +147,20 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         jobs: settings.most,
         database: (kind == Kind::Asker).then(database),
         tls: TlsSettings::default(),
+    }
+}
+
+fn rates(rate: u64) -> Rates {
+    let (all, each) = match rate {
+        0 => (None, None),
+        rate => (Some(rate), Some(rate * 4 / 5)),
+    };
+    Rates {
+        reads: all,
+        reads_per_peer: each,
+        writes: all,
+        writes_per_peer: each,
+        ..Rates::default()
     }
 }
 
