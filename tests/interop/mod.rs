@@ -22,6 +22,7 @@ mod store;
 mod streams;
 mod timers;
 mod tls;
+mod ways_in;
 
 use std::path::Path;
 
@@ -55,6 +56,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         streams::trials(),
         timers::trials(),
         tls::trials(),
+        ways_in::trials(),
     ];
     parts.into_iter().flatten().collect()
 }

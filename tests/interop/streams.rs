@@ -42,7 +42,7 @@ const ECHO: &str = "[service.echo]\nplugin = \"@echo\"\n\
                     listen = [\"tcp:0:interface=127.0.0.1\", \"unix:a.sock\"]\n";
 
 /// Bytes that repeat after a prime number, so that a piece that is missing shows.
-fn pattern(length: usize) -> Vec<u8> {
+pub(super) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place % 251) as u8).collect()
 }
 

@@ -135,7 +135,7 @@ impl Lines {
 }
 
 /// Waits until something has come to be.
-fn until(mut has_come: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(super) fn until(mut has_come: impl FnMut() -> Result<bool>) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     while !has_come()? {
         if Instant::now() > end {

@@ -184,7 +184,7 @@ fn address(any: SocketAddrAny) -> Address {
     let name = unix.as_ref().and_then(SocketAddrUnix::abstract_name);
     Address::Unix(match (path, name) {
         (Some(path), _) => String::from_utf8_lossy(path).into(),
-        (_, Some(name)) => format!("@{}", String::from_utf8_lossy(name)).into(),
+        (_, Some(name)) if !name.is_empty() => format!("@{}", String::from_utf8_lossy(name)).into(),
         _ => "".into(),
     })
 }
