@@ -1,6 +1,7 @@
 //! What wit-bindgen makes of `wit/`: the raw imports, and the glue of the exports.
 //!
-//! The world is one with everything in it but what only some plugins export. A component imports
+//! The world is one with everything in it but what only some plugins export: streams, datagrams
+//! and jobs have modules of their own. A component imports
 //! only what its code calls, so a plugin that never opens a file needs no grant for files.
 #![allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
 #![allow(unsafe_code, reason = "the canonical ABI moves raw pointers; the generator wrote it")]
@@ -11,15 +12,15 @@ wit_bindgen::generate!({
         package torsade:sdk;
 
         world sdk {
-            include torsade:plugin/file-plugin@0.1.0;
+            include torsade:plugin/ground@0.1.0;
+            import torsade:plugin/transports@0.1.0;
+            import torsade:plugin/files@0.1.0;
             include torsade:plugin/names@0.1.0;
             include torsade:plugin/client@0.1.0;
             include torsade:plugin/server@0.1.0;
             include torsade:plugin/sql-user@0.1.0;
             include torsade:plugin/key-value-user@0.1.0;
             import torsade:plugin/jobs@0.1.0;
-            export torsade:plugin/half-close@0.1.0;
-            export torsade:plugin/handshake@0.1.0;
             export torsade:plugin/stopping@0.1.0;
         }
     ",

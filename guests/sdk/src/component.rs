@@ -5,20 +5,19 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use crate::bindings::exports::torsade::plugin::{
-    half_close, handshake, plugin, protocols, stopping,
-};
+use crate::bindings::exports::torsade::plugin::{plugin, stopping};
 use crate::bindings::torsade::plugin::deferreds::{self, Deferred, Outcome};
 use crate::bindings::torsade::plugin::transports;
 use crate::deferred::{self, Chain, Held, Owner};
 use crate::factories;
 use crate::log;
 use crate::plugin::{Config, Plugin};
-use crate::protocol::{Origin, Protocol};
+use crate::protocol::Protocol;
+use crate::stream_bindings::exports::torsade::plugin::{half_close, handshake, protocols};
 use crate::timers;
 use crate::transport::{Shared, Transport};
 use crate::turn::event;
-use crate::types::Reason;
+use crate::types::{Origin, Reason};
 
 /// The component of a plugin: the type for which [`export!`](crate::export) makes the exports.
 pub struct Component<P>(PhantomData<P>);
@@ -29,7 +28,7 @@ thread_local! {
 }
 
 /// Runs an event of the plugin.
-fn enter<P: Plugin, R>(run: impl FnOnce(&mut P) -> R) -> R {
+pub(crate) fn enter<P: Plugin, R>(run: impl FnOnce(&mut P) -> R) -> R {
     PLUGIN.with_borrow_mut(|plugin| {
         let plugin = plugin.as_mut().and_then(|plugin| plugin.downcast_mut());
         run(plugin.expect("the host calls `start` before anything else"))

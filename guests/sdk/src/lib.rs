@@ -46,6 +46,8 @@
 //! [`ReconnectingClient`], and shares several by a [`ConnectionPool`]. In tests [`testing::Clock`]
 //! stands in for the host's clock and timers.
 //!
+//! [`datagrams`] has what a plugin for UDP and the like is written with.
+//!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!
 //! A plugin runs on `wasm32-unknown-unknown`, where the standard library has no clock, no
@@ -63,6 +65,9 @@ pub mod clock;
 pub mod component;
 mod connection;
 mod cooperate;
+#[doc(hidden)]
+pub mod datagram_bindings;
+pub mod datagrams;
 mod deferred;
 pub mod endpoints;
 mod factories;
@@ -88,6 +93,8 @@ mod reconnecting;
 pub mod resolver;
 mod semaphore;
 pub mod sql;
+#[doc(hidden)]
+pub mod stream_bindings;
 pub mod testing;
 pub mod timers;
 pub mod tls;
@@ -108,12 +115,12 @@ pub use looping::LoopingCall;
 pub use outgoing::Outgoing;
 pub use plugin::{Config, NoConfig, Plugin};
 pub use pool::{ConnectionPool, PoolLimits, Pooled};
-pub use protocol::{Origin, Protocol};
+pub use protocol::Protocol;
 pub use queue::Queue;
 pub use reconnecting::ReconnectingClient;
 pub use semaphore::{Lock, Permit, Semaphore};
 pub use transport::Transport;
-pub use types::{Address, Datetime, Failure, Reason, code};
+pub use types::{Address, Datetime, Failure, Origin, Reason, code};
 
 /// Makes the component of a plugin: `export!(MyPlugin);`, once, where the type is.
 ///
@@ -121,6 +128,24 @@ pub use types::{Address, Datetime, Failure, Reason, code};
 /// `Cargo.toml` and [`Plugin::SHARED_STATE`]. On targets other than wasm it only checks the type.
 #[macro_export]
 macro_rules! export {
+    ($plugin:ty) => {
+        $crate::export_ground!($plugin);
+        const _: () = {
+            type Component = $crate::component::Component<$plugin>;
+            #[cfg(target_family = "wasm")]
+            $crate::stream_bindings::export_stream_component!(
+                Component with_types_in $crate::stream_bindings
+            );
+        };
+    };
+}
+
+/// Makes the component of a plugin that serves no streams: `export_ground!(MyPlugin);`, once, in
+/// the stead of [`export!`].
+///
+/// Alone it serves nothing. What the plugin serves stands beside it, as [`export_datagrams!`].
+#[macro_export]
+macro_rules! export_ground {
     ($plugin:ty) => {
         const _: () = {
             type Component = $crate::component::Component<$plugin>;

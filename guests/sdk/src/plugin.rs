@@ -3,8 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use crate::deferred::Waiting;
-use crate::protocol::{Origin, Protocol};
+use crate::protocol::Protocol;
 use crate::transport::Transport;
+use crate::types::Origin;
 
 /// What a plugin is: it reads its configuration and makes the protocol of each connection.
 ///

@@ -4,8 +4,6 @@ use crate::deferred::Waiting;
 use crate::transport::Transport;
 use crate::types::Reason;
 
-pub use crate::bindings::exports::torsade::plugin::protocols::Origin;
-
 /// What one connection means. One value for each connection.
 ///
 /// The events come in this order: [`Plugin::build_protocol`](crate::Plugin::build_protocol), then

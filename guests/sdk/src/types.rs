@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use crate::bindings::torsade::plugin::types::{Address, Datetime, Reason};
+pub use crate::bindings::torsade::plugin::types::{Address, Datetime, Origin, Reason};
 
 /// Why an operation did not do what was asked.
 #[derive(Clone, Debug, Eq, PartialEq)]
