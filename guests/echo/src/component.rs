@@ -1,5 +1,6 @@
 //! Joins the echo protocol to the host.
 
+use torsade_guest::datagrams::{Batch, DatagramPlugin, DatagramProtocol, DatagramTransport};
 use torsade_guest::{NoConfig, Origin, Plugin, Protocol, Transport, Waiting};
 
 use crate::{Echo, Flow};
@@ -45,4 +46,28 @@ impl Protocol for Connection {
     }
 }
 
+impl DatagramPlugin for Server {
+    type DatagramProtocol = Socket;
+
+    fn build_datagram_protocol(
+        &mut self,
+        transport: DatagramTransport<Socket>,
+        _origin: Origin,
+    ) -> Option<Socket> {
+        Some(Socket { transport })
+    }
+}
+
+struct Socket {
+    transport: DatagramTransport<Socket>,
+}
+
+/// Each datagram goes back to who sent it (RFC 862), all that came together in one crossing.
+impl DatagramProtocol for Socket {
+    fn datagrams_received(&mut self, batch: Batch<'_>) {
+        self.transport.send(batch);
+    }
+}
+
 torsade_guest::export!(Server);
+torsade_guest::export_datagrams!(Server);

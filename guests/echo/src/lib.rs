@@ -1,4 +1,4 @@
-//! The echo protocol (RFC 862): what comes in goes out.
+//! The echo protocol (RFC 862), over streams and datagrams: what comes in goes out.
 //!
 //! This file is the protocol, which knows no host; `component.rs` joins it to one.
 #![forbid(unsafe_code)]
