@@ -18,12 +18,12 @@ use tracing::level_filters::LevelFilter;
 
 use crate::config::{Config, Service, Store, User};
 use crate::net::Net;
-use crate::net::os::{self, OsListener, OsNet};
+use crate::net::os::{self, OsNet};
 use crate::plugin::{LogLevel, Ticker};
 use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
 use crate::transport::endpoint::{Endpoint, Socket, UnixName};
-use crate::transport::listener;
+use crate::transport::listener::{self, BoundSocket};
 use crate::transport::tls::watch::Watching;
 use crate::worker::{Mailbox, Message, Worker};
 use load::{engines, load, open_databases, ticker, try_out};
@@ -149,7 +149,7 @@ impl Server {
 struct Plan {
     settings: ServiceSettings,
     /// The sockets of each endpoint, in the order of `workers` or only for the first.
-    sockets: Vec<Vec<OsListener>>,
+    sockets: Vec<Vec<BoundSocket>>,
     endpoints: Vec<Endpoint>,
     workers: Vec<usize>,
 }
@@ -161,7 +161,7 @@ impl Plan {
     }
 
     /// The sockets of the worker that is the `place`-th of those that serve it.
-    fn sockets_of(&mut self, place: usize) -> Vec<(u32, OsListener)> {
+    fn sockets_of(&mut self, place: usize) -> Vec<(u32, BoundSocket)> {
         let last = self.workers.len() - 1 - place;
         let numbered = self.sockets.iter_mut().zip(0..);
         numbered
@@ -223,12 +223,13 @@ fn hand_over(config: &Config, user: &User, plans: &[Plan]) -> Result<()> {
 fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => match &endpoint.socket {
-            Socket::Tcp { address, .. } => {
+            Socket::Tcp { address, .. } | Socket::Udp { address, .. } => {
                 format!("port {} is in use by another program", address.port())
             }
-            Socket::Inherited(_) | Socket::Stdio | Socket::Unix { .. } => {
-                format!("it is in use: {error}")
-            }
+            Socket::Inherited(_)
+            | Socket::Stdio
+            | Socket::Unix { .. }
+            | Socket::UnixDatagram { .. } => format!("it is in use: {error}"),
         },
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         io::ErrorKind::PermissionDenied => "this user is not allowed to".to_owned(),

@@ -3,11 +3,12 @@
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use crate::net::os::{OsListener, OsNet, OsStream};
+use crate::net::os::{OsNet, OsStream};
 use crate::net::{Net, Waker};
 use crate::plugin::LogLevel;
 use crate::pool::ThreadsHandle;
 use crate::reactor::{Accepted, Answer, Reactor, ServiceSettings};
+use crate::transport::listener::BoundSocket;
 
 /// Serves on its own thread, until it is told to stop.
 pub(crate) struct Worker {
@@ -88,14 +89,21 @@ impl Worker {
         &mut self,
         number: usize,
         settings: ServiceSettings,
-        sockets: Vec<(u32, OsListener)>,
+        sockets: Vec<(u32, BoundSocket)>,
         workers: Vec<usize>,
     ) -> std::io::Result<()> {
         let service = self.reactor.serve(settings);
         for (endpoint, socket) in sockets {
-            // The kernel deals out what comes by TCP; the rest comes to one worker alone.
-            let deals = workers.len() > 1 && !socket.is_shared() && !socket.is_single();
-            self.reactor.listen(socket, service, endpoint, deals)?;
+            match socket {
+                // The kernel deals out what comes by TCP; the rest comes to one worker alone.
+                BoundSocket::Listener(socket) => {
+                    let deals = workers.len() > 1 && !socket.is_shared() && !socket.is_single();
+                    self.reactor.listen(socket, service, endpoint, deals)?;
+                }
+                BoundSocket::Datagrams(socket) => {
+                    self.reactor.serve_datagrams(socket, service, endpoint)?;
+                }
+            }
         }
         self.services.push(Served { number, workers, next: 0 });
         Ok(())
@@ -133,10 +141,8 @@ impl Worker {
             }
             if let Some(until) = self.until {
                 let over = Instant::now() >= until;
-                if over {
-                    self.reactor.abandon();
-                }
                 if over || self.dealing == 0 && self.reactor.connections() == 0 {
+                    self.reactor.abandon();
                     return Ok(());
                 }
             }

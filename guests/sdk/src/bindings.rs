@@ -14,6 +14,7 @@ wit_bindgen::generate!({
         world sdk {
             include torsade:plugin/ground@0.1.0;
             import torsade:plugin/transports@0.1.0;
+            import torsade:plugin/tls@0.1.0;
             import torsade:plugin/files@0.1.0;
             include torsade:plugin/names@0.1.0;
             include torsade:plugin/client@0.1.0;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub mod datagrams;
 pub mod files;
 pub mod key_value;
 pub mod operation;
@@ -52,6 +53,13 @@ pub enum Outcome {
     },
     /// A job has ended.
     Output(Vec<u8>),
+    /// A group was joined.
+    Joined {
+        /// The number of the socket that did.
+        socket: u64,
+        /// What was joined.
+        membership: Box<datagrams::Membership>,
+    },
     /// A query was answered.
     Rows(Rows),
     /// A handshake of TLS is over.
@@ -83,6 +91,7 @@ impl Outcome {
             | Self::Elapsed
             | Self::Executed(_)
             | Self::File(_)
+            | Self::Joined { .. }
             | Self::Listening { .. }
             | Self::Secured => 0,
         }
@@ -96,6 +105,8 @@ pub enum Address {
     Stdio,
     /// Of TCP.
     Tcp(IpAddr, u16),
+    /// Of UDP.
+    Udp(IpAddr, u16),
     /// Of a Unix socket.
     Unix(Box<str>),
 }

@@ -1,8 +1,11 @@
 //! What a service's plugin may reach: files, names, peers, ports, threads, a database.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::transport::endpoint::EndpointError;
 use crate::transport::range::ListenRange;
@@ -24,6 +27,8 @@ pub struct Grants {
     pub connect: Vec<Target>,
     /// `listen = ["tcp:40000-40100"]`: where it may listen at run time.
     pub listen: Vec<ListenRange>,
+    /// `multicast = ["224.0.0.251", "ff02::/16"]`: the groups of IP multicast that it may join.
+    pub multicast: Vec<IpNet>,
     /// `jobs = true`: it may have work done on other threads.
     pub jobs: bool,
     /// `sql = "file"`: it has a database, and may use all of it but the keys of `key-value`.
@@ -50,6 +55,7 @@ impl Grants {
             ("jobs", self.jobs),
             ("key-value", self.key_value.is_some()),
             ("listen", !self.listen.is_empty()),
+            ("multicast", !self.multicast.is_empty()),
             ("resolver", self.resolver),
             ("sql", self.sql.is_some()),
         ];
@@ -71,6 +77,7 @@ impl Grants {
             resolver: section.flag("resolver", mistakes),
             connect: list(&mut section, "connect", &TARGETS, folder, mistakes),
             listen: list(&mut section, "listen", &RANGES, folder, mistakes),
+            multicast: multicast(&mut section, mistakes),
             jobs: section.flag("jobs", mistakes),
             sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
             key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
@@ -147,6 +154,47 @@ fn list<T: FromStr<Err = EndpointError>>(
     };
     fields.iter().filter_map(|field| mistakes.keep(read(field))).collect()
 }
+
+/// Addresses of groups, and networks of them.
+fn multicast(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Vec<IpNet> {
+    let Some(field) = section.field("multicast") else { return Vec::new() };
+    let fields = mistakes.keep(field.list(GROUPS)).unwrap_or_default();
+    if fields.len() > GRANTED_MAX {
+        mistakes.push(field.mistake(format!("has more than {GRANTED_MAX} entries")));
+        return Vec::new();
+    }
+    fields.iter().filter_map(|field| mistakes.keep(groups(field))).collect()
+}
+
+fn groups(field: &Field<'_>) -> Result<IpNet, Mistake> {
+    let text = field.string("a group, such as \"224.0.0.251\" or \"ff02::/16\"")?;
+    let all: Option<IpNet> = match text.parse::<IpAddr>() {
+        Ok(one) => Some(one.into()),
+        Err(_) => text.parse().ok(),
+    };
+    let Some(all) = all else {
+        return Err(field.mistake(format!(
+            "{text:?} is neither an address nor a network of them, such as 224.0.0.251 or ff02::/16"
+        )));
+    };
+    let (v4, v6) = (Ipv4Net::new_assert(MULTICAST_V4, 4), Ipv6Net::new_assert(MULTICAST_V6, 8));
+    match all {
+        IpNet::V4(some) if v4.contains(&some) => Ok(all),
+        IpNet::V6(some) if v6.contains(&some) => Ok(all),
+        _ => {
+            Err(field
+                .mistake(format!("{text:?} has addresses that are no groups; {v4} and {v6} are")))
+        }
+    }
+}
+
+const GROUPS: &str = "a list of groups, such as [\"224.0.0.251\", \"ff02::/16\"]";
+
+/// The first address of IPv4's groups, whose network has 4 bits (RFC 5771).
+const MULTICAST_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 0);
+
+/// The first address of IPv6's groups, whose network has 8 bits (RFC 4291, section 2.7).
+const MULTICAST_V6: Ipv6Addr = Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0);
 
 fn store(field: &Field<'_>) -> Result<Store, Mistake> {
     const WANTED: &str = "\"file\" or \":memory:\"";

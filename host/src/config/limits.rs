@@ -18,6 +18,9 @@ const STAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The most of anything that is counted: far beyond what a machine holds, and safe to add up.
 const COUNT_MAX: usize = 10_000_000;
 
+/// The most of what one socket keeps for each of its peers or groups.
+const MILLION: usize = 1_000_000;
+
 /// A service's `limits` table. Each key is the field's name in kebab-case, and is named by the
 /// error that the limit causes.
 ///
@@ -94,6 +97,11 @@ pub struct Limits {
     pub outgoing: usize,
     /// Listeners that one instance has opened at run time. `16`
     pub listeners: usize,
+    /// Senders that a socket for datagrams remembers, and that it may answer without a grant.
+    /// `4096`
+    pub correspondents: usize,
+    /// Groups that one socket for datagrams may have joined. `16`
+    pub groups: usize,
     /// Jobs of the service that run or wait at once, on each worker. `4`
     pub jobs: usize,
     /// The CPU time that one job may take. `"10s"`
@@ -143,6 +151,8 @@ impl Default for Limits {
             cached_names: 1_000,
             outgoing: 1_000,
             listeners: 16,
+            correspondents: 4_096,
+            groups: 16,
             jobs: 4,
             job_deadline: Duration::from_secs(10),
             job_memory: 64 * MIB,
@@ -211,6 +221,8 @@ impl Limits {
             cached_names: of.count("cached-names", 0..=COUNT_MAX, default.cached_names, to),
             outgoing: of.count("outgoing", count.clone(), default.outgoing, to),
             listeners: of.count("listeners", count.clone(), default.listeners, to),
+            correspondents: of.count("correspondents", 1..=MILLION, default.correspondents, to),
+            groups: of.count("groups", 0..=MILLION, default.groups, to),
             jobs: of.count("jobs", count.clone(), default.jobs, to),
             job_deadline: of.time("job-deadline", long.clone(), default.job_deadline, to),
             job_memory: of.size("job-memory", 64 * KIB..=4 * GIB, default.job_memory, to),

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Carries, Endpoint};
 use crate::transport::peers::Peers;
 
 use super::error::{Mistake, Mistakes};
@@ -36,7 +36,7 @@ const NAME_MAX: usize = 64;
 /// | `listen` | a list of [`Endpoint`]s; without it nothing is bound |
 /// | `trusted-proxies` | from where `haproxy:` endpoints believe a header; the default is [`TRUSTED_PROXIES_DEFAULT`] |
 /// | `allow`, `deny` | [`Peers`]; without them all may come |
-/// | `instances` | `"per-connection"` (the default) or `"per-worker"` |
+/// | `instances` | `"per-connection"` (the default) or `"per-worker"` (where all endpoints are for datagrams) |
 /// | `workers` | on how many workers it runs; the default is all |
 /// | `limits` | [`Limits`] |
 /// | `grants` | [`Grants`]; without it the plugin reaches nothing |
@@ -110,8 +110,9 @@ impl Service {
             .map(|field| trusted_proxies(&field, &listen, mistakes))
             .unwrap_or_else(|| TRUSTED_PROXIES_DEFAULT.into());
         let peers = peers::read(&mut section, mistakes);
-        let instances =
-            section.field("instances").and_then(|field| mistakes.keep(instances(&field)));
+        let given = section.field("instances");
+        let instances = given.as_ref().and_then(|field| mistakes.keep(instances(field)));
+        let instances = for_datagrams(&listen, instances, given.as_ref(), field, mistakes);
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
         let grants = section.field("grants").map(|field| Grants::read(&field, folder, mistakes));
@@ -127,7 +128,7 @@ impl Service {
             listen,
             trusted_proxies,
             peers,
-            instances: instances.unwrap_or_default(),
+            instances,
             workers,
             limits: limits.unwrap_or_default(),
             grants: grants.unwrap_or_default(),
@@ -166,6 +167,32 @@ fn plugin(field: &Field<'_>, folder: &Path) -> Result<PluginSource, Mistake> {
         ))),
         (false, _) => Err(field.mistake(format!("{shown} is neither a file nor a folder"))),
     }
+}
+
+/// What shares a sandbox: where it isn't said, what the endpoints can have. Datagrams have no
+/// connections, so that theirs is `per-worker`.
+fn for_datagrams(
+    listen: &[Endpoint],
+    said: Option<Instances>,
+    instances: Option<&Field<'_>>,
+    service: &Field<'_>,
+    mistakes: &mut Mistakes,
+) -> Instances {
+    let is_for_datagrams = |endpoint: &&Endpoint| endpoint.carries() == Carries::Datagrams;
+    let Some(one) = listen.iter().find(is_for_datagrams) else { return said.unwrap_or_default() };
+    match said {
+        Some(Instances::PerWorker) => {}
+        None if instances.is_none()
+            && listen.iter().all(|endpoint| is_for_datagrams(&endpoint)) => {}
+        None if instances.is_some() => {}
+        _ => {
+            let problem = format!(
+                "{one} is for datagrams, which have no connections; write instances = \"per-worker\""
+            );
+            mistakes.push(instances.unwrap_or(service).mistake(problem));
+        }
+    }
+    Instances::PerWorker
 }
 
 /// The endpoints that are right, and the place of each in the file.

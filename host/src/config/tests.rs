@@ -103,6 +103,7 @@ fn everything_that_can_be_said() {
             place.parse().unwrap(),
             "unix:run/x.sock".parse().and_then(|x: ListenRange| x.below(folder.path())).unwrap(),
         ],
+        multicast: Vec::new(),
         jobs: true,
         sql: Some(Store::File),
         key_value: Some(Store::File),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
 
+use super::datagram::{Batch, DatagramOption, Membership, Part, Place, Refusal};
 use super::{Address, Net, Ready, Waker};
 
 /// Counts the calls that can fail, and lets one of them fail as the kernel might.
@@ -59,6 +60,7 @@ impl<N: Net> Faulty<N> {
 impl<N: Net> Net for Faulty<N> {
     type Listener = N::Listener;
     type Stream = N::Stream;
+    type Datagrams = N::Datagrams;
 
     fn now(&self) -> Instant {
         self.net.now()
@@ -178,6 +180,65 @@ impl<N: Net> Net for Faulty<N> {
 
     fn reset(&mut self, stream: N::Stream) {
         self.net.reset(stream);
+    }
+
+    fn bind(&mut self, place: &Place) -> io::Result<N::Datagrams> {
+        self.call("bind", Errno::ADDRINUSE)?;
+        self.net.bind(place)
+    }
+
+    fn pair_with(&mut self, peer: &Address, from: Option<IpAddr>) -> io::Result<N::Datagrams> {
+        self.call("pair_with", Errno::ADDRNOTAVAIL)?;
+        self.net.pair_with(peer, from)
+    }
+
+    fn watch_datagrams(&mut self, socket: &mut N::Datagrams, token: u64) -> io::Result<()> {
+        self.call("watch_datagrams", Errno::NOSPC)?;
+        self.net.watch_datagrams(socket, token)
+    }
+
+    fn datagrams_address(&self, socket: &N::Datagrams) -> io::Result<Address> {
+        self.call("datagrams_address", Errno::NOBUFS)?;
+        self.net.datagrams_address(socket)
+    }
+
+    fn receive(&mut self, socket: &mut N::Datagrams, batch: &mut Batch) -> io::Result<bool> {
+        self.call("receive", Errno::NOMEM)?;
+        self.net.receive(socket, batch)
+    }
+
+    fn send(&mut self, socket: &mut N::Datagrams, data: &[u8], parts: &[Part]) -> usize {
+        match self.call("send", Errno::NOBUFS) {
+            Ok(()) => self.net.send(socket, data, parts),
+            Err(_) => 0,
+        }
+    }
+
+    fn refusals(&mut self, socket: &mut N::Datagrams, refusals: &mut Vec<Refusal>) {
+        self.net.refusals(socket, refusals);
+    }
+
+    fn set_datagrams(
+        &mut self,
+        socket: &mut N::Datagrams,
+        option: &DatagramOption,
+    ) -> io::Result<()> {
+        self.call("set_datagrams", ErrorKind::InvalidInput)?;
+        self.net.set_datagrams(socket, option)
+    }
+
+    fn join(&mut self, socket: &mut N::Datagrams, of: &Membership) -> io::Result<()> {
+        self.call("join", Errno::NOBUFS)?;
+        self.net.join(socket, of)
+    }
+
+    fn leave(&mut self, socket: &mut N::Datagrams, of: &Membership) -> io::Result<()> {
+        self.call("leave", Errno::ADDRNOTAVAIL)?;
+        self.net.leave(socket, of)
+    }
+
+    fn close_datagrams(&mut self, socket: N::Datagrams) {
+        self.net.close_datagrams(socket);
     }
 }
 

@@ -9,6 +9,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use datagram::{Batch, DatagramOption, Membership, Part, Place, Refusal};
+
+pub mod datagram;
 pub mod faulty;
 pub mod os;
 pub mod sim;
@@ -23,6 +26,8 @@ pub trait Net {
     type Listener: Send;
     /// Carries bytes.
     type Stream: Send;
+    /// Carries datagrams.
+    type Datagrams: Send;
 
     /// The monotonic clock.
     fn now(&self) -> Instant;
@@ -142,6 +147,60 @@ pub trait Net {
 
     /// Closes now; a TCP peer sees a reset.
     fn reset(&mut self, stream: Self::Stream);
+
+    /// A socket for datagrams at `place`, where nobody else may be unless it says so.
+    ///
+    /// # Errors
+    /// As those of [`Net::listen`].
+    fn bind(&mut self, place: &Place) -> io::Result<Self::Datagrams>;
+
+    /// A socket for datagrams to and from one peer; UDP's begins at the address `from`, if there is
+    /// one. A Unix socket gets a name of the system's, so that its peer can answer.
+    fn pair_with(&mut self, peer: &Address, from: Option<IpAddr>) -> io::Result<Self::Datagrams>;
+
+    /// From now on, edges of `socket` are reported as `token`. What is ready at this moment is
+    /// reported too.
+    fn watch_datagrams(&mut self, socket: &mut Self::Datagrams, token: u64) -> io::Result<()>;
+
+    /// This side's address, with the port that the system picked.
+    fn datagrams_address(&self, socket: &Self::Datagrams) -> io::Result<Address>;
+
+    /// Receives at most [`DATAGRAMS_A_BATCH`](datagram::DATAGRAMS_A_BATCH) datagrams into the empty
+    /// `batch`. `false` where no more wait.
+    ///
+    /// # Errors
+    /// `WouldBlock` where there is none. What has to do with one peer alone, [`Net::refusals`]
+    /// tells.
+    fn receive(&mut self, socket: &mut Self::Datagrams, batch: &mut Batch) -> io::Result<bool>;
+
+    /// Sends the datagrams that `data` holds, one behind the other, each to its peer, and says how
+    /// many the system has taken. The others are lost: the system has no room for them, or a socket
+    /// of its family can't have such a peer.
+    fn send(&mut self, socket: &mut Self::Datagrams, data: &[u8], parts: &[Part]) -> usize;
+
+    /// Puts what the system was told of datagrams that didn't get there into `refusals`, at most a
+    /// batch.
+    fn refusals(&mut self, socket: &mut Self::Datagrams, refusals: &mut Vec<Refusal>);
+
+    /// Sets a property; `Unsupported` where this kind of socket has none such.
+    fn set_datagrams(
+        &mut self,
+        socket: &mut Self::Datagrams,
+        option: &DatagramOption,
+    ) -> io::Result<()>;
+
+    /// Joins a group.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no group, no interface, or of another family; `AddrInUse` where
+    /// the socket has joined it; `Unsupported`.
+    fn join(&mut self, socket: &mut Self::Datagrams, of: &Membership) -> io::Result<()>;
+
+    /// Leaves a group.
+    fn leave(&mut self, socket: &mut Self::Datagrams, of: &Membership) -> io::Result<()>;
+
+    /// Closes, and removes the name that the socket left in the file system.
+    fn close_datagrams(&mut self, socket: Self::Datagrams);
 }
 
 /// An edge: what may now be tried on the thing that `token` names. It may be spurious.
@@ -166,6 +225,8 @@ pub enum Address {
     Stdio,
     /// Of TCP.
     Tcp(SocketAddr),
+    /// Of UDP.
+    Udp(SocketAddr),
     /// Of a Unix socket: its path, `@NAME` where it is abstract, empty where it has none.
     Unix(Box<str>),
 }
@@ -175,6 +236,7 @@ impl fmt::Display for Address {
         match self {
             Self::Stdio => f.write_str("stdio"),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Udp(address) => write!(f, "udp:{address}"),
             Self::Unix(name) => write!(f, "unix:{name}"),
         }
     }

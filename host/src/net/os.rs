@@ -13,16 +13,21 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::net::{SendFlags, sockopt};
 use rustix::process::{Resource, Rlimit};
 
+use self::datagram::{DatagramSocket, Scratch};
 use self::listener::ListenerSocket;
 use self::socket::{unix_name, unmapped};
+use super::datagram::{Batch, DatagramOption, Membership, Part, Place, Refusal};
 use super::{Address, Net, Ready, Waker};
 
+pub use self::datagram::OsDatagrams;
 pub use self::inherited::Inherited;
 pub use self::listener::OsListener;
 pub use self::stream::OsStream;
 
+mod datagram;
 mod inherited;
 mod listener;
+mod multicast;
 mod socket;
 mod stdio;
 mod stream;
@@ -34,6 +39,7 @@ pub struct OsNet {
     waker: Arc<mio::Waker>,
     /// Edges of what can't be waited for, to be reported by the next poll.
     due: Vec<Ready>,
+    scratch: Scratch,
 }
 
 impl OsNet {
@@ -41,13 +47,20 @@ impl OsNet {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-        Ok(Self { poll, events: Events::with_capacity(EVENTS_A_POLL), waker, due: Vec::new() })
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_A_POLL),
+            waker,
+            due: Vec::new(),
+            scratch: Scratch::default(),
+        })
     }
 }
 
 impl Net for OsNet {
     type Listener = OsListener;
     type Stream = OsStream;
+    type Datagrams = OsDatagrams;
 
     fn now(&self) -> Instant {
         Instant::now()
@@ -253,6 +266,61 @@ impl Net for OsNet {
     fn reset(&mut self, stream: OsStream) {
         // Where it fails the peer sees an end instead of a reset: no reason to keep the socket.
         let _ = sockopt::set_socket_linger(&stream, Some(Duration::ZERO));
+    }
+
+    fn bind(&mut self, place: &Place) -> io::Result<OsDatagrams> {
+        OsDatagrams::bind(place, false)
+    }
+
+    fn pair_with(&mut self, peer: &Address, from: Option<IpAddr>) -> io::Result<OsDatagrams> {
+        OsDatagrams::pair_with(peer, from)
+    }
+
+    fn watch_datagrams(&mut self, socket: &mut OsDatagrams, token: u64) -> io::Result<()> {
+        let (registry, token) = (self.poll.registry(), Token(token as usize));
+        match &mut socket.socket {
+            DatagramSocket::Udp { socket, .. } => {
+                socket.register(registry, token, Interest::READABLE)
+            }
+            DatagramSocket::Unix(socket) => socket.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    fn datagrams_address(&self, socket: &OsDatagrams) -> io::Result<Address> {
+        socket.address()
+    }
+
+    fn receive(&mut self, socket: &mut OsDatagrams, batch: &mut Batch) -> io::Result<bool> {
+        socket.receive(&mut self.scratch, batch)
+    }
+
+    fn send(&mut self, socket: &mut OsDatagrams, data: &[u8], parts: &[Part]) -> usize {
+        socket.send(&mut self.scratch, data, parts)
+    }
+
+    fn refusals(&mut self, socket: &mut OsDatagrams, refusals: &mut Vec<Refusal>) {
+        socket.refusals(refusals);
+    }
+
+    fn set_datagrams(
+        &mut self,
+        socket: &mut OsDatagrams,
+        option: &DatagramOption,
+    ) -> io::Result<()> {
+        socket.set(option)
+    }
+
+    fn join(&mut self, socket: &mut OsDatagrams, of: &Membership) -> io::Result<()> {
+        socket.join(of)
+    }
+
+    fn leave(&mut self, socket: &mut OsDatagrams, of: &Membership) -> io::Result<()> {
+        socket.leave(of)
+    }
+
+    // As a stream's; the name that it left is removed with it.
+    fn close_datagrams(&mut self, socket: OsDatagrams) {
+        drop(socket);
     }
 }
 

@@ -15,8 +15,10 @@ use self::seed::Seed;
 use self::wire::{Packet, Wire};
 use super::{Address, Ready};
 
+pub use self::datagram::SimDatagrams;
 pub use self::dial::Behind;
 
+mod datagram;
 mod dial;
 mod far;
 mod listen;
@@ -40,6 +42,7 @@ pub struct SimNet {
     schedule: BTreeSet<(Instant, usize)>,
     /// What has an edge to report.
     edges: Vec<Source>,
+    post: datagram::Post,
     woken: Arc<AtomicBool>,
     trace: u64,
 }
@@ -51,6 +54,10 @@ pub struct Conditions {
     pub cut: u8,
     /// The longest time that anything is under way.
     pub delay: Duration,
+    /// Chance that a datagram comes twice.
+    pub doubled: u8,
+    /// Chance that a datagram is lost.
+    pub lost: u8,
     /// Chance that a poll reports an edge for nothing, or returns early with none.
     pub spurious: u8,
     /// Chance that an accept fails: the connection is gone (`ECONNABORTED`) or stays in the backlog
@@ -66,6 +73,8 @@ impl Default for Conditions {
         Self {
             cut: 96,
             delay: Duration::from_millis(20),
+            doubled: 8,
+            lost: 8,
             spurious: 16,
             refusals: 0,
             window: 64 * 1024,
@@ -102,6 +111,7 @@ struct Backlog {
 
 #[derive(Clone, Copy)]
 enum Source {
+    Datagrams(usize),
     Listener(usize),
     Wire(usize),
 }
@@ -133,6 +143,7 @@ impl SimNet {
             dialled: VecDeque::new(),
             schedule: BTreeSet::new(),
             edges: Vec::new(),
+            post: datagram::Post::default(),
             woken: Arc::default(),
             trace: 0xcbf2_9ce4_8422_2325,
         }
@@ -156,7 +167,10 @@ impl SimNet {
     /// Nothing is under way, and no edge waits to be reported. What far ends have unsent comes only
     /// if somebody reads.
     pub fn idle(&self) -> bool {
-        self.schedule.is_empty() && self.edges.is_empty() && !self.woken.load(Ordering::Relaxed)
+        self.schedule.is_empty()
+            && self.no_letters()
+            && self.edges.is_empty()
+            && !self.woken.load(Ordering::Relaxed)
     }
 
     /// How much time has passed in the simulation.
@@ -193,6 +207,7 @@ impl SimNet {
     /// Queues an edge, once.
     fn edge(&mut self, source: Source) {
         let queued = match source {
+            Source::Datagrams(socket) => &mut self.post.sockets[socket].edge,
             Source::Listener(listener) => &mut self.listeners[listener].edge,
             Source::Wire(wire) => &mut self.wires[wire].near.edge,
         };
@@ -203,6 +218,7 @@ impl SimNet {
 
     /// Lets all arrive that is due.
     fn arrive(&mut self) {
+        self.deliver_letters();
         while let Some(&(at, wire)) = self.schedule.first()
             && at <= self.now
         {
@@ -259,6 +275,7 @@ impl SimNet {
         let kept = if self.seed.chance(64) { self.seed.below(self.edges.len()) } else { 0 };
         for source in self.edges.split_off(kept) {
             ready.extend(match source {
+                Source::Datagrams(socket) => self.ready_datagrams(socket),
                 Source::Listener(index) => {
                     let listener = &mut self.listeners[index];
                     listener.edge = false;

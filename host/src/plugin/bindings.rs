@@ -3,7 +3,7 @@
 
 pub use super::outbox::{
     CertificateHandle, FileHandle, ListenerHandle, OutcomeHandle, PendingHandle, SessionHandle,
-    TransportHandle,
+    SocketHandle, TransportHandle,
 };
 
 wasmtime::component::bindgen!({
@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
     world: "everything",
     imports: { default: trappable },
     with: {
+        "torsade:plugin/datagrams.socket": SocketHandle,
         "torsade:plugin/deferreds.deferred": PendingHandle,
         "torsade:plugin/deferreds.outcome": OutcomeHandle,
         "torsade:plugin/files.file": FileHandle,

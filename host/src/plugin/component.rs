@@ -6,7 +6,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
 use super::bindings::exports::torsade::plugin::{
-    half_close, handshake, job, plugin, protocols, stopping,
+    datagram_protocols, half_close, handshake, job, plugin, protocols, stopping,
 };
 use super::engine::{Compiler, Engines, SLOT};
 use super::job::JobCode;
@@ -27,7 +27,10 @@ pub struct Plugin {
 #[derive(Clone)]
 pub(super) struct Exports {
     pub(super) plugin: plugin::GuestIndices,
-    pub(super) protocols: protocols::GuestIndices,
+    /// `None` where it serves no streams.
+    pub(super) protocols: Option<protocols::GuestIndices>,
+    /// `None` where it serves no datagrams.
+    pub(super) datagrams: Option<datagram_protocols::GuestIndices>,
     pub(super) half_close: Option<half_close::GuestIndices>,
     pub(super) handshake: Option<handshake::GuestIndices>,
     pub(super) stopping: Option<stopping::GuestIndices>,
@@ -74,6 +77,16 @@ impl Plugin {
         Ok(Self { compiler: compiler.clone(), pre, exports, jobs })
     }
 
+    /// Whether it has protocols for streams.
+    pub fn serves_streams(&self) -> bool {
+        self.exports.protocols.is_some()
+    }
+
+    /// Whether it has protocols for datagrams.
+    pub fn serves_datagrams(&self) -> bool {
+        self.exports.datagrams.is_some()
+    }
+
     /// Whether it wants to be told when the host stops.
     pub fn hears_of_stopping(&self) -> bool {
         self.exports.stopping.is_some()
@@ -94,13 +107,24 @@ impl Exports {
     fn find(pre: &InstancePre<Guest>) -> Result<Self, LoadError> {
         let needed = |interface: &str, error: wasmtime::Error| {
             optional(pre, interface, Err::<(), _>(error)).err().unwrap_or_else(|| {
-                let message = "which every plugin for streams exports; there is nothing to serve";
+                let message = "which every plugin exports; there is nothing to serve";
                 LoadError(format!("it exports no {}, {message}", full_name(interface)))
             })
         };
+        let plugin = plugin::GuestIndices::new(pre).map_err(|e| needed("plugin", e))?;
+        let protocols = optional(pre, "protocols", protocols::GuestIndices::new(pre))?;
+        let datagrams =
+            optional(pre, "datagram-protocols", datagram_protocols::GuestIndices::new(pre))?;
+        if protocols.is_none() && datagrams.is_none() {
+            let (streams, datagrams) = (full_name("protocols"), full_name("datagram-protocols"));
+            return Err(LoadError(format!(
+                "it exports neither {streams} nor {datagrams}; there is nothing to serve"
+            )));
+        }
         Ok(Self {
-            plugin: plugin::GuestIndices::new(pre).map_err(|e| needed("plugin", e))?,
-            protocols: protocols::GuestIndices::new(pre).map_err(|e| needed("protocols", e))?,
+            plugin,
+            protocols,
+            datagrams,
             half_close: optional(pre, "half-close", half_close::GuestIndices::new(pre))?,
             handshake: optional(pre, "handshake", handshake::GuestIndices::new(pre))?,
             stopping: optional(pre, "stopping", stopping::GuestIndices::new(pre))?,
@@ -204,15 +228,16 @@ fn chain(error: &wasmtime::Error) -> String {
 }
 
 /// Interfaces that need no grant.
-const GROUND: [&str; 8] =
-    ["clock", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
+const GROUND: [&str; 9] =
+    ["clock", "datagrams", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
 
 /// Interfaces that need a grant, each with the grant's key.
-const GRANTS: [(&str, &str); 7] = [
+const GRANTS: [(&str, &str); 8] = [
     ("client-endpoints", "connect"),
     ("files", "files"),
     ("jobs", "jobs"),
     ("key-value", "key-value"),
+    ("multicast", "multicast"),
     ("resolver", "resolver"),
     ("server-endpoints", "listen"),
     ("sql", "sql"),

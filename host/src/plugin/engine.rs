@@ -143,6 +143,8 @@ fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     plugin::log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::transports::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::tls::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::datagrams::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::multicast::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::files::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::resolver::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::client_endpoints::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;

@@ -1,4 +1,4 @@
-//! The two imports on the path of every request, without the copies of the generated ones.
+//! The imports on the path of every request, without the copies of the generated ones.
 //!
 //! bindgen lifts a `list<u8>` or a `string` into memory of its own. Here the bytes go from the
 //! guest's memory straight into the worker's outbox.
@@ -8,8 +8,9 @@ use std::mem;
 use wasmtime::component::{Linker, Resource, WasmList, WasmStr};
 use wasmtime::{Result, StoreContextMut};
 
+use super::bindings::torsade::plugin::datagrams::Part;
 use super::imports::Asked;
-use super::outbox::{Effect, Guest, TransportHandle};
+use super::outbox::{Effect, Guest, SocketHandle, TransportHandle};
 
 /// Puts them in the place of the generated ones.
 pub(super) fn shadow(linker: &mut Linker<Guest>) -> Result<()> {
@@ -17,6 +18,11 @@ pub(super) fn shadow(linker: &mut Linker<Guest>) -> Result<()> {
     linker
         .instance("torsade:plugin/transports@0.1.0")?
         .func_wrap("[method]transport.write", |store, (this, data)| write(store, &this, &data))?;
+    linker
+        .instance("torsade:plugin/datagrams@0.1.0")?
+        .func_wrap("[method]socket.send", |store, (this, data, parts)| {
+            send(store, &this, &data, &parts)
+        })?;
     linker
         .instance("torsade:plugin/files@0.1.0")?
         .func_wrap("open", |store, (path,)| Ok((open(store, &path)?,)))?;
@@ -39,6 +45,30 @@ fn write(
     let guest = store.data_mut();
     guest.lent().bytes = bytes;
     guest.wrote(this, conn, start)
+}
+
+fn send(
+    mut store: StoreContextMut<'_, Guest>,
+    this: &Resource<SocketHandle>,
+    data: &WasmList<u8>,
+    parts: &WasmList<Part>,
+) -> Result<()> {
+    let guest = store.data_mut();
+    let socket = guest.sockets.get(this)?.socket;
+    guest.fits(data.len().saturating_add(parts.len().saturating_mul(size_of::<Part>())))?;
+    let lent = guest.lent();
+    let (mut bytes, mut all) = (mem::take(&mut lent.bytes), mem::take(&mut lent.parts));
+    let starts = (bytes.len(), all.len());
+    bytes.extend_from_slice(data.as_le_slice(&store));
+    let lifted = parts.iter(&mut store).and_then(|mut parts| {
+        parts.try_for_each(|part| {
+            all.push(part?);
+            Ok(())
+        })
+    });
+    let guest = store.data_mut();
+    (guest.lent().bytes, guest.lent().parts) = (bytes, all);
+    lifted.and_then(|()| guest.sent(socket, starts))
 }
 
 fn open(mut store: StoreContextMut<'_, Guest>, path: &WasmStr) -> Result<Asked> {

@@ -1,5 +1,6 @@
 //! What a plugin can call: facts, wishes and questions. None of them reaches beyond its store.
 
+mod datagrams;
 mod endpoints;
 mod files;
 mod jobs;
@@ -181,6 +182,9 @@ fn address(address: &Address) -> types::Address {
         Address::Stdio => types::Address { kind: "stdio".into(), host: String::new(), port: 0 },
         Address::Tcp(ip, port) => {
             types::Address { kind: "tcp".into(), host: ip.to_string(), port: *port }
+        }
+        Address::Udp(ip, port) => {
+            types::Address { kind: "udp".into(), host: ip.to_string(), port: *port }
         }
         Address::Unix(name) => {
             types::Address { kind: "unix".into(), host: name.to_string(), port: 0 }

@@ -8,9 +8,8 @@ use std::time::Duration;
 use wasmtime::component::{Resource, ResourceAny};
 use wasmtime::{AsContextMut, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
 
-use super::bindings::exports::torsade::plugin::protocols::Origin as WitOrigin;
 use super::bindings::exports::torsade::plugin::{
-    half_close, handshake, plugin, protocols, stopping,
+    datagram_protocols, half_close, handshake, plugin, protocols, stopping,
 };
 use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
@@ -19,6 +18,10 @@ use super::limits::Limits;
 use super::outbox::{Guest, Outbox, PendingHandle, TransportHandle};
 use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
+
+mod datagrams;
+
+pub use datagrams::{DatagramProtocol, SocketFacts};
 
 /// One life of a plugin. Every call is an event; what the plugin asked for in it lies in the
 /// outbox that was lent for it. After a [`Fault`] no further call may be made.
@@ -31,7 +34,8 @@ pub struct Instance {
 
 struct Exports {
     plugin: plugin::Guest,
-    protocols: protocols::Guest,
+    protocols: Option<protocols::Guest>,
+    datagrams: Option<datagram_protocols::Guest>,
     half_close: Option<half_close::Guest>,
     handshake: Option<handshake::Guest>,
     stopping: Option<stopping::Guest>,
@@ -142,12 +146,8 @@ impl Instance {
                 TransportHandle { conn, open: true, local, peer, room, encrypted, session: tls };
             let transport = store.data_mut().transports.push(handle);
             let handle = transport.rep();
-            let origin = match origin {
-                Origin::Accepted(endpoint) => WitOrigin::Accepted(endpoint),
-                Origin::Arrived(listener) => WitOrigin::Arrived(listener),
-                Origin::Dialled(deferred) => WitOrigin::Dialled(deferred),
-            };
-            let guest = exports.protocols.call_build_protocol(store, transport, origin)?;
+            let protocols = streams(exports)?;
+            let guest = protocols.call_build_protocol(store, transport, origin.into())?;
             Ok(guest.map(|guest| Protocol { guest, handle, conn }))
         })
     }
@@ -160,7 +160,7 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Handled {
         self.enter(lent, |exports, store| {
-            let deferred = exports.protocols.protocol().call_data_received(
+            let deferred = streams(exports)?.protocol().call_data_received(
                 &mut *store,
                 protocol.guest,
                 data,
@@ -176,7 +176,7 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
         self.enter(lent, |exports, store| {
-            exports.protocols.protocol().call_write_drained(store, protocol.guest)
+            streams(exports)?.protocol().call_write_drained(store, protocol.guest)
         })
     }
 
@@ -215,7 +215,7 @@ impl Instance {
         self.set_closing(protocol);
         let reason = types::Reason { code: code.to_owned(), message: message.to_owned() };
         self.enter(lent, |exports, store| {
-            let protocols = exports.protocols.protocol();
+            let protocols = streams(exports)?.protocol();
             protocols.call_connection_lost(&mut *store, protocol.guest, &reason)?;
             protocol.guest.resource_drop(store)
         })
@@ -307,16 +307,33 @@ impl Exports {
     fn load(plugin: &Plugin, store: &mut Store<Guest>) -> wasmtime::Result<Self> {
         let instance = plugin.pre.instantiate(&mut *store)?;
         let indices = &plugin.exports;
+        let (protocols, datagrams) = (indices.protocols.as_ref(), indices.datagrams.as_ref());
         let half_close = indices.half_close.as_ref();
         let handshake = indices.handshake.as_ref();
         let stopping = indices.stopping.as_ref();
         Ok(Self {
             plugin: indices.plugin.load(&mut *store, &instance)?,
-            protocols: indices.protocols.load(&mut *store, &instance)?,
+            protocols: protocols.map(|i| i.load(&mut *store, &instance)).transpose()?,
+            datagrams: datagrams.map(|i| i.load(&mut *store, &instance)).transpose()?,
             half_close: half_close.map(|i| i.load(&mut *store, &instance)).transpose()?,
             handshake: handshake.map(|i| i.load(&mut *store, &instance)).transpose()?,
             stopping: stopping.map(|i| i.load(&mut *store, &instance)).transpose()?,
         })
+    }
+}
+
+/// The plugin's protocols for streams. Without them it is given none: see [`Plugin::serves_streams`].
+fn streams(exports: &Exports) -> wasmtime::Result<&protocols::Guest> {
+    exports.protocols.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no protocols"))
+}
+
+impl From<Origin> for types::Origin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Accepted(endpoint) => Self::Accepted(endpoint),
+            Origin::Arrived(listener) => Self::Arrived(listener),
+            Origin::Dialled(deferred) => Self::Dialled(deferred),
+        }
     }
 }
 

@@ -15,9 +15,10 @@ mod limits;
 mod outbox;
 mod slots;
 
+pub use bindings::torsade::plugin::datagrams::{Ipv6Peer, Part, Peer};
 pub use component::{LoadError, Plugin};
 pub use engine::{Engines, EnginesConfig, Metering, Ticker};
-pub use instance::{ConnFacts, Fault, Instance, Origin, Protocol};
+pub use instance::{ConnFacts, DatagramProtocol, Fault, Instance, Origin, Protocol, SocketFacts};
 pub use job::Job;
 pub use limits::Limits;
 pub use outbox::{Effect, LogLevel, LogLine, Outbox, Side};

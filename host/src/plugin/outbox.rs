@@ -8,8 +8,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use wasmtime::component::Resource;
 
+use super::bindings::torsade::plugin::datagrams::Part;
 use super::limits::{Limits, Usage};
 use super::slots::Slots;
+use crate::capability::datagrams::{Membership, SocketOption};
 use crate::capability::files::OpenFile;
 use crate::capability::operation::Operation;
 use crate::capability::resolver::Family;
@@ -51,6 +53,11 @@ pub enum Effect {
     Forget {
         id: u64,
     },
+    Join {
+        id: u64,
+        socket: u64,
+        membership: Box<Membership>,
+    },
     KeepAlive {
         conn: u64,
         on: bool,
@@ -58,6 +65,10 @@ pub enum Effect {
     KeyValue {
         id: u64,
         operation: Box<Operation>,
+    },
+    Leave {
+        socket: u64,
+        membership: Box<Membership>,
     },
     List {
         id: u64,
@@ -74,6 +85,9 @@ pub enum Effect {
     },
     Lose {
         conn: u64,
+    },
+    LoseSocket {
+        socket: u64,
     },
     LoseWrite {
         conn: u64,
@@ -105,11 +119,21 @@ pub enum Effect {
         name: Range<usize>,
         input: Range<usize>,
     },
+    /// `parts` are of [`Outbox::parts`].
+    SendDatagrams {
+        socket: u64,
+        data: Range<usize>,
+        parts: Range<usize>,
+    },
     SendFile {
         conn: u64,
         file: Arc<OpenFile>,
         offset: u64,
         length: u64,
+    },
+    SetSocket {
+        socket: u64,
+        option: SocketOption,
     },
     StartTls {
         id: u64,
@@ -135,6 +159,8 @@ pub struct Outbox {
     pub effects: Vec<Effect>,
     /// The bytes that effects speak of.
     pub bytes: Vec<u8>,
+    /// Datagrams that effects speak of: where each of them ends, and whom it is for.
+    pub parts: Vec<Part>,
     /// Bytes that effects own.
     pub(super) owned: usize,
     /// Lines for the log. They outlive a trap, since they tell what led to it.
@@ -187,6 +213,7 @@ impl Outbox {
         Self {
             effects: Vec::new(),
             bytes: Vec::new(),
+            parts: Vec::new(),
             owned: 0,
             log: Vec::new(),
             log_lost: 0,
@@ -209,10 +236,14 @@ impl Outbox {
     /// Forgets what the last event left, and gives room back that only a flood needed.
     pub(crate) fn clear(&mut self) {
         self.effects.clear();
+        self.parts.clear();
         self.owned = 0;
         self.bytes.clear();
         if self.bytes.capacity() > KEPT_BYTES {
             self.bytes = Vec::new();
+        }
+        if self.parts.capacity() > KEPT_PARTS {
+            self.parts = Vec::new();
         }
     }
 
@@ -240,6 +271,7 @@ pub(crate) struct Guest {
     pub(super) listeners: Slots<ListenerHandle>,
     pub(super) sessions: Slots<SessionHandle>,
     pub(super) certificates: Slots<CertificateHandle>,
+    pub(super) sockets: Slots<SocketHandle>,
     /// It runs a job, which can ask nothing.
     pub(super) is_job: bool,
     /// Bytes that its outcomes hold.
@@ -295,6 +327,15 @@ pub struct ListenerHandle {
     pub(super) address: Address,
 }
 
+/// Behind a `socket` for datagrams.
+#[expect(unreachable_pub, reason = "bindgen re-exports it")]
+pub struct SocketHandle {
+    pub(super) socket: u64,
+    pub(super) open: bool,
+    pub(super) local: Address,
+    pub(super) peer: Option<Address>,
+}
+
 impl Guest {
     pub(super) fn new(limits: Arc<Limits>) -> Self {
         Self {
@@ -306,6 +347,7 @@ impl Guest {
             listeners: Slots::default(),
             sessions: Slots::default(),
             certificates: Slots::default(),
+            sockets: Slots::default(),
             is_job: false,
             kept: 0,
             in_flight: 0,
@@ -382,7 +424,8 @@ impl Guest {
             + self.files.len()
             + self.listeners.len()
             + self.sessions.len()
-            + self.certificates.len();
+            + self.certificates.len()
+            + self.sockets.len();
         if held >= self.limits.handles {
             self.usage.reached = Some("handles");
             wasmtime::bail!("the plugin holds {held} handles");
@@ -411,3 +454,6 @@ pub(super) const LOG_LINE_BYTES: usize = 8 * 1024;
 
 /// A buffer larger than this is given back after the event.
 const KEPT_BYTES: usize = 1 << 20;
+
+/// The same for datagrams.
+const KEPT_PARTS: usize = 4096;

@@ -22,11 +22,17 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn apply(&mut self, life: Id<Life>) {
         let lent = self.lent();
         let (mut effects, bytes) = (mem::take(&mut lent.effects), mem::take(&mut lent.bytes));
+        let all = mem::take(&mut lent.parts);
         for effect in effects.drain(..) {
-            self.apply_one(life, effect, &bytes);
+            match effect {
+                Effect::SendDatagrams { socket, data, parts } => {
+                    self.send_datagrams(life, socket, &bytes[data], &all[parts]);
+                }
+                other => self.apply_one(life, other, &bytes),
+            }
         }
         let lent = self.lent();
-        (lent.effects, lent.bytes) = (effects, bytes);
+        (lent.effects, lent.bytes, lent.parts) = (effects, bytes, all);
         lent.clear();
     }
 
@@ -43,10 +49,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.ask_sql((life, id), vec![*statement], Lane::Writes, execute);
             }
             Effect::Forget { id } => self.forget(life, id),
+            Effect::Join { id, socket, membership } => {
+                self.join_group(life, id, socket, membership);
+            }
             Effect::KeepAlive { conn, on } => {
                 self.set(life, conn, |net, stream| net.set_keep_alive(stream, on));
             }
             Effect::KeyValue { id, operation } => self.ask_keys((life, id), operation),
+            Effect::Leave { socket, membership } => self.leave_group(life, socket, &membership),
             Effect::List { id, path } => self.ask(life, id, &bytes[path], Self::list),
             Effect::Listen { id, endpoint } => {
                 self.ask(life, id, &bytes[endpoint], Self::listen_for);
@@ -57,6 +67,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 });
             }
             Effect::Lose { conn } => self.lose(life, conn),
+            Effect::LoseSocket { socket } => self.lose_socket(life, socket),
             Effect::LoseWrite { conn } => self.lose_write(life, conn),
             Effect::NoDelay { conn, on } => {
                 self.set(life, conn, |net, stream| net.set_no_delay(stream, on));
@@ -71,9 +82,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Effect::Run { id, name, input } => {
                 self.run_job((life, id), &bytes[name], &bytes[input]);
             }
+            Effect::SendDatagrams { .. } => unreachable!("the caller has done it"),
             Effect::SendFile { conn, file, offset, length } => {
                 self.send_file(life, conn, &file, offset, length);
             }
+            Effect::SetSocket { socket, option } => self.set_socket(life, socket, option),
             Effect::StartTls { id, conn, side, alpn } => {
                 self.start_tls(life, id, conn, &side, &alpn);
             }

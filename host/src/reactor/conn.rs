@@ -360,6 +360,7 @@ pub(super) fn address(address: &Address) -> capability::Address {
     match address {
         Address::Stdio => capability::Address::Stdio,
         Address::Tcp(address) => capability::Address::Tcp(address.ip(), address.port()),
+        Address::Udp(address) => capability::Address::Udp(address.ip(), address.port()),
         Address::Unix(name) => capability::Address::Unix(name.clone()),
     }
 }

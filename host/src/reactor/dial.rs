@@ -19,7 +19,10 @@ use crate::net::{Address, Net, Ready};
 use crate::plugin::Origin;
 use crate::pool::Pool;
 use crate::transport::client_endpoint::{ClientEndpoint, Target};
-use crate::transport::connector::{ConnectFailure, ConnectFailureKind, Connector, Next};
+use crate::transport::connector::{
+    ADDRESSES_MAX, ConnectFailure, ConnectFailureKind, Connector, Next,
+};
+use crate::transport::endpoint::Carries;
 use crate::transport::stream::End;
 use crate::transport::target::Target as Granted;
 use crate::transport::tls::{self, Tls};
@@ -70,6 +73,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
         let Some(life) = self.lives.get_mut(waiter.0) else { return Ok(()) };
         let settings = &self.services[service].settings;
+        settings.serves(endpoint.carries())?;
         if life.outgoing >= settings.outgoing {
             let message = format!("limits.outgoing: {} connections are open", settings.outgoing);
             return Err(Failure::new("limit", message));
@@ -83,6 +87,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if let Some(behind) = life.deferreds.behind(waiter.1) {
             *behind = Behind::Dial;
         }
+        let carries = endpoint.carries();
         let covered = !matches!(goal, Goal::Host { covered: false, .. });
         let dial =
             Dial { service, endpoint, covered, until, way: Way::Naming, attempts: Vec::new() };
@@ -93,7 +98,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Goal::Host { name, .. } => {
                 self.look_up(Naming::Dial(waiter), service, &name, Family::Any);
             }
-            Goal::Socket(address) => self.try_address(waiter, address),
+            Goal::Socket(address) => match carries {
+                Carries::Streams => self.try_address(waiter, address),
+                Carries::Datagrams => self.pair(waiter, vec![address]),
+            },
             Goal::There(address) => self.dial_addresses(waiter, Ok(Arc::new([address]))),
         }
         Ok(())
@@ -103,7 +111,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn dial_addresses(&mut self, waiter: Waiter, resolved: Resolved) {
         let now = self.net.now();
         let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
-        let ClientEndpoint::Tcp { target, .. } = &dial.endpoint else { return };
+        let (ClientEndpoint::Tcp { target, .. } | ClientEndpoint::Udp { target, .. }) =
+            &dial.endpoint
+        else {
+            return;
+        };
+        let carries = dial.endpoint.carries();
         let port = match target {
             Target::Address(address) => address.port(),
             Target::Name { port, .. } => *port,
@@ -115,7 +128,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let connect = &self.services[dial.service].settings.connect;
         let mut granted: Vec<SocketAddr> = addresses.to_vec();
         granted.retain(|address| {
-            dial.covered || connect.iter().any(|target| target.allows_address(address.ip(), port))
+            let allows = |target: &Granted| target.allows_address(carries, address.ip(), port);
+            dial.covered || connect.iter().any(allows)
         });
         for address in &mut granted {
             address.set_port(port);
@@ -123,6 +137,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if granted.is_empty() {
             let message = format!("grants.connect does not cover {}", dial.endpoint);
             return self.fail_dial(waiter, Failure::new("denied", message));
+        }
+        if carries == Carries::Datagrams {
+            let peers = granted.into_iter().map(Address::Udp).collect();
+            return self.pair(waiter, peers);
         }
         let timeout = dial.until.saturating_duration_since(now);
         dial.way = Way::Trying(Connector::new(granted, now, timeout));
@@ -155,12 +173,43 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
+    /// Makes a socket for datagrams with the first of some peers that the system knows a way to:
+    /// nobody answers, so there is nothing to wait for.
+    fn pair(&mut self, waiter: Waiter, peers: Vec<Address>) {
+        let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
+        let (service, from) = match dial.endpoint {
+            ClientEndpoint::Udp { bind_address, .. } => (dial.service, bind_address),
+            _ => (dial.service, None),
+        };
+        let mut failed = None;
+        for peer in peers.into_iter().take(ADDRESSES_MAX) {
+            let paired = self.net.pair_with(&peer, from);
+            match paired.and_then(|io| self.add_socket_for(waiter, io, service, Some(peer))) {
+                Ok(()) => {
+                    self.dials.by_waiter.remove(&waiter);
+                    let life = self.lives.get_mut(waiter.0);
+                    if let Some(behind) = life.and_then(|life| life.deferreds.behind(waiter.1)) {
+                        *behind = Behind::Answer;
+                    }
+                    return;
+                }
+                Err(e) => failed = failed.or(Some(e)),
+            }
+        }
+        let Some(dial) = self.dials.by_waiter.get(&waiter) else { return };
+        let failure = match failed {
+            Some(error) => refused(&dial.endpoint, &error),
+            None => Failure::new("unreachable", format!("{}: it has no address", dial.endpoint)),
+        };
+        self.fail_dial(waiter, failure);
+    }
+
     /// Begins an attempt.
     fn try_address(&mut self, waiter: Waiter, to: Address) {
         let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
         let from = match dial.endpoint {
             ClientEndpoint::Tcp { bind_address, .. } => bind_address,
-            ClientEndpoint::Unix { .. } => None,
+            _ => None,
         };
         let id: ConnId<N::Stream> = self.conns.reserve();
         let begun = self.net.connect(&to, from).and_then(|mut socket| {
@@ -338,18 +387,21 @@ enum Goal {
 
 /// `None` where the grants don't cover the endpoint.
 fn goal(endpoint: &ClientEndpoint, granted: &[Granted]) -> Option<Goal> {
+    let carries = endpoint.carries();
     match endpoint {
-        ClientEndpoint::Tcp { target: Target::Address(to), .. } => {
-            let allows = |target: &Granted| target.allows_address(to.ip(), to.port());
+        ClientEndpoint::Tcp { target: Target::Address(to), .. }
+        | ClientEndpoint::Udp { target: Target::Address(to), .. } => {
+            let allows = |target: &Granted| target.allows_address(carries, to.ip(), to.port());
             granted.iter().any(allows).then_some(Goal::There(*to))
         }
-        ClientEndpoint::Tcp { target: Target::Name { host, port }, .. } => {
-            let covered = granted.iter().any(|target| target.allows_name(host, *port));
-            let may_lead = granted.iter().any(|target| target.allows_addresses_at(*port));
+        ClientEndpoint::Tcp { target: Target::Name { host, port }, .. }
+        | ClientEndpoint::Udp { target: Target::Name { host, port }, .. } => {
+            let covered = granted.iter().any(|target| target.allows_name(carries, host, *port));
+            let may_lead = granted.iter().any(|target| target.allows_addresses_at(carries, *port));
             (covered || may_lead).then(|| Goal::Host { name: host.clone(), covered })
         }
-        ClientEndpoint::Unix { name, .. } => {
-            let opened = granted.iter().find_map(|target| target.unix(name))?;
+        ClientEndpoint::Unix { name, .. } | ClientEndpoint::UnixDatagram { name } => {
+            let opened = granted.iter().find_map(|target| target.unix(carries, name))?;
             opened.address().map(Goal::Socket)
         }
     }

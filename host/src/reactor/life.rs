@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Reactor;
 use super::conn::Place;
+use super::datagram;
 use super::seen::Seen;
 use super::work::Answer;
 use crate::arena::Id;
@@ -26,6 +27,10 @@ pub(super) struct Life {
     pub(super) starting: Option<u64>,
     /// Its listeners, by number.
     pub(super) listeners: Vec<u64>,
+    /// Its sockets for datagrams, by number.
+    pub(super) sockets: Vec<u64>,
+    /// How many of them it listens on.
+    pub(super) bound: usize,
     /// How many connections it has dialled, or is dialling.
     pub(super) outgoing: usize,
     /// The peer of the connection that it was made for, once that is gone and it lives on: it still
@@ -108,6 +113,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             conns: Vec::new(),
             starting: None,
             listeners: Vec::new(),
+            sockets: Vec::new(),
+            bound: 0,
             outgoing: 0,
             counted: Vec::new(),
             shared,
@@ -138,6 +145,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         for listener in mem::take(&mut life.listeners) {
             self.close_listener(Id::from_u64(listener));
+        }
+        for socket in mem::take(&mut life.sockets) {
+            self.orphan_socket(socket);
         }
         for peer in mem::take(&mut life.counted) {
             self.services[life.service].settings.census.leave(peer, self.told);
@@ -175,8 +185,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Hold::Start => {
                 life.starting = deferred;
                 if deferred.is_none() {
-                    for conn in life.conns.clone() {
+                    let (conns, sockets) = (life.conns.clone(), life.sockets.clone());
+                    for conn in conns {
                         self.build(Id::from_u64(conn));
+                    }
+                    for socket in sockets {
+                        self.socket_due(datagram::socket_of(socket));
                     }
                 }
             }
@@ -234,7 +248,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Nobody wants what a deferred came to.
     fn undo(&mut self, life: Id<Life>, outcome: &Outcome) {
         match outcome {
+            Outcome::Connected { conn } if datagram::is_socket(*conn) => {
+                self.lose_socket(life, *conn);
+            }
             Outcome::Connected { conn } => self.abort(life, *conn),
+            Outcome::Joined { socket, membership } => self.leave_group(life, *socket, membership),
             Outcome::Listening { listener, .. } => self.stop_listening(life, *listener),
             _ => {}
         }

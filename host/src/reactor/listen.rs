@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::conn::address;
+use super::datagram::is_socket;
 use super::life::{Life, Waiter};
 use super::seen::Seen;
 use super::service::Accepted;
@@ -15,7 +16,7 @@ use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::plugin::Origin;
 use crate::pool::Pool;
-use crate::transport::endpoint::{Endpoint, Identity, Socket};
+use crate::transport::endpoint::{Carries, Endpoint, Identity, Socket};
 use crate::transport::range::ListenRange;
 use crate::transport::tls::ServerConfig;
 
@@ -66,8 +67,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Listens for a life on an endpoint that the plugin names.
     pub(super) fn listen_for(&mut self, waiter: Waiter, service: usize, endpoint: &str) {
-        let outcome = self.bind_for(waiter, service, endpoint).unwrap_or_else(Outcome::Failed);
-        self.fire(waiter, outcome);
+        match self.bind_for(waiter, service, endpoint) {
+            Ok(Some(outcome)) => self.fire(waiter, outcome),
+            // Once the socket has its protocol.
+            Ok(None) => {}
+            Err(failure) => self.fire(waiter, Outcome::Failed(failure)),
+        }
     }
 
     fn bind_for(
@@ -75,7 +80,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         (life_id, id): Waiter,
         service: usize,
         text: &str,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Option<Outcome>, Failure> {
         let endpoint: Endpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
         if endpoint.proxied {
@@ -87,7 +92,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let life = self.lives.get(life_id).expect("it has just asked");
         let settings = &self.services[service].settings;
-        if life.listeners.len() >= settings.listeners {
+        settings.serves(endpoint.carries())?;
+        if life.listeners.len() + life.bound >= settings.listeners {
             let message = format!("limits.listeners: {} are open", settings.listeners);
             return Err(Failure::new("limit", message));
         }
@@ -109,8 +115,28 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             },
         };
         let seed = self.next_ticket;
-        let socket = self.bind_one_of(service, &endpoint, seed)?;
         let failed = |e: io::Error| Failure::new("io", format!("{endpoint}: {e}"));
+        if endpoint.carries() == Carries::Datagrams {
+            let socket = self.bind_one_of(service, &endpoint, seed, |net, endpoint| {
+                Some(net.bind(&endpoint.place()?))
+            })?;
+            self.add_socket_for((life_id, id), socket, service, None).map_err(failed)?;
+            if let Some(life) = self.lives.get_mut(life_id) {
+                life.bound += 1;
+            }
+            return Ok(None);
+        }
+        let socket = self.bind_one_of(service, &endpoint, seed, |net, endpoint| {
+            let (backlog, mode) = match endpoint.socket {
+                Socket::Tcp { backlog, .. } => (backlog, None),
+                Socket::Unix { backlog, mode, .. } => (backlog, mode),
+                Socket::Inherited(_)
+                | Socket::Stdio
+                | Socket::Udp { .. }
+                | Socket::UnixDatagram { .. } => return None,
+            };
+            Some(net.listen(&endpoint.address()?, backlog, mode))
+        })?;
         let at = match self.net.listener_address(&socket) {
             Ok(at) => at,
             Err(e) => {
@@ -125,16 +151,17 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             life.listeners.push(listener);
         }
         self.see(|| Seen::Listening { life: life_id.to_u64(), id, listener, address: at.clone() });
-        Ok(Outcome::Listening { listener, address: address(&at) })
+        Ok(Some(Outcome::Listening { listener, address: address(&at) }))
     }
 
     /// Binds the endpoint, or where its port is 0 one of those that the service grants.
-    fn bind_one_of(
+    fn bind_one_of<T>(
         &mut self,
         service: usize,
         endpoint: &Endpoint,
         seed: u64,
-    ) -> Result<N::Listener, Failure> {
+        bind: impl Fn(&mut N, &Endpoint) -> Option<io::Result<T>>,
+    ) -> Result<T, Failure> {
         let ranges = &self.services[service].settings.listen;
         let mut candidates = ListenRange::candidates(ranges, endpoint.clone(), seed).peekable();
         if candidates.peek().is_none() {
@@ -142,13 +169,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return Err(Failure::new("denied", message));
         }
         for candidate in candidates {
-            let (backlog, mode) = match candidate.socket {
-                Socket::Tcp { backlog, .. } => (backlog, None),
-                Socket::Unix { backlog, mode, .. } => (backlog, mode),
-                Socket::Inherited(_) | Socket::Stdio => continue,
-            };
-            let Some(at) = candidate.address() else { continue };
-            match self.net.listen(&at, backlog, mode) {
+            let Some(bound) = bind(&mut self.net, &candidate) else { continue };
+            match bound {
                 Err(e) if e.kind() == ErrorKind::AddrInUse => {}
                 Err(e) => return Err(Failure::new("io", format!("{candidate}: {e}"))),
                 Ok(socket) => return Ok(socket),
@@ -159,6 +181,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// A plugin gave a listener of its own up.
     pub(super) fn stop_listening(&mut self, life_id: Id<Life>, listener: u64) {
+        if is_socket(listener) {
+            return self.lose_socket(life_id, listener);
+        }
         let Some(life) = self.lives.get_mut(life_id) else { return };
         if let Some(place) = life.listeners.iter().position(|other| *other == listener) {
             life.listeners.swap_remove(place);

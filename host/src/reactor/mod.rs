@@ -8,10 +8,13 @@
 mod apply;
 mod build;
 mod conn;
+mod correspondents;
+mod datagram;
 mod dial;
 mod handshake;
 mod life;
 mod listen;
+mod multicast;
 mod policies;
 mod proxied;
 mod seen;
@@ -34,6 +37,7 @@ use crate::timers::Timers;
 use crate::transport::queue::Spares;
 use crate::transport::stream::Buffers;
 use conn::{Conn, ConnId};
+use datagram::Sockets;
 use dial::Dials;
 use life::{Behind, Life, Waiter};
 use listen::{LISTENER, Listener};
@@ -56,6 +60,7 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     conns: Arena<Conn<N::Stream>>,
     lives: Arena<Life>,
     dials: Dials<N::Stream>,
+    sockets: Sockets<N::Datagrams>,
     timers: Timers<Due>,
     /// How many timers there may be before those that nobody wants any more are swept out.
     timers_to_sweep: usize,
@@ -124,6 +129,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             conns: Arena::default(),
             lives: Arena::default(),
             dials: Dials::default(),
+            sockets: Sockets::default(),
             timers: Timers::default(),
             timers_to_sweep: TIMERS_TO_SWEEP,
             tickets: HashMap::new(),
@@ -170,7 +176,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let idle = self.again.is_empty()
             && self.accept_again.is_empty()
             && self.fired.is_empty()
-            && self.touched.is_empty();
+            && self.touched.is_empty()
+            && self.sockets.are_idle();
         if idle { self.timers.next() } else { Some(self.net.now()) }
     }
 
@@ -208,13 +215,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.settle();
     }
 
-    /// Ends every connection, because the grace is over.
+    /// Ends every connection, because the grace is over, and closes every socket for datagrams.
     pub fn abandon(&mut self) {
         self.tell_time();
+        self.stop_sockets();
         for id in self.conns.ids().collect::<Vec<_>>() {
             self.stop_conn(id);
         }
-        while !self.touched.is_empty() {
+        while !self.touched.is_empty() || !self.sockets.are_settled() {
             self.settle();
         }
     }
@@ -284,6 +292,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.on_readable(id);
             }
         }
+        self.go_on_receiving();
     }
 
     fn on_ready(&mut self) {
@@ -291,6 +300,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         for edge in ready.drain(..) {
             if edge.token & LISTENER == 0 {
                 self.on_edge(Id::from_u64(edge.token), edge);
+            } else if datagram::is_socket(edge.token) {
+                self.on_socket_edge(datagram::socket_of(edge.token), edge);
             } else {
                 self.on_acceptable(Id::from_u64(edge.token & !LISTENER));
             }
@@ -336,6 +347,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn settle(&mut self) {
         let mut reports = FIRED_A_TURN;
         for _ in 0..ROUNDS_A_TURN {
+            self.settle_sockets();
             let share = self.fired.len().min(reports);
             reports -= share;
             for _ in 0..share {
@@ -346,7 +358,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 let Some(id) = self.touched.pop_front() else { break };
                 self.flush(id);
             }
-            if self.fired.is_empty() && self.touched.is_empty() {
+            if self.fired.is_empty() && self.touched.is_empty() && self.sockets.are_settled() {
                 return;
             }
         }

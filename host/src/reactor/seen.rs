@@ -32,6 +32,21 @@ pub enum Seen {
         conn: u64,
         code: &'static str,
     },
+    /// A datagram didn't get to the peer.
+    ConnectionRefused {
+        socket: u64,
+        peer: Address,
+    },
+    /// Each with who has sent it.
+    DatagramsReceived {
+        socket: u64,
+        datagrams: Vec<(Address, Vec<u8>)>,
+    },
+    /// Each with whom it is for; the network may have lost them.
+    DatagramsSent {
+        socket: u64,
+        datagrams: Vec<(Address, Vec<u8>)>,
+    },
     DataReceived {
         conn: u64,
         data: Vec<u8>,
@@ -106,6 +121,15 @@ pub enum Seen {
         offset: u64,
         length: u64,
     },
+    /// A protocol was asked for.
+    SocketBuilt {
+        socket: u64,
+        life: u64,
+    },
+    SocketClosed {
+        socket: u64,
+        code: &'static str,
+    },
     StoppedListening {
         listener: u64,
     },
@@ -147,6 +171,10 @@ pub struct Counts {
     pub outgoing: usize,
     /// Things to go on with in the next turn.
     pub queued: usize,
+    /// Datagrams that the system did not take.
+    pub datagrams_dropped: u64,
+    /// Sockets for datagrams.
+    pub sockets: usize,
     /// Pieces of work that the pool has.
     pub tickets: usize,
     /// Timers that somebody still wants, or that have not been swept out.
@@ -177,7 +205,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             queued: self.again.len()
                 + self.accept_again.len()
                 + self.fired.len()
-                + self.touched.len(),
+                + self.touched.len()
+                + self.sockets.queued(),
+            datagrams_dropped: self.sockets.dropped,
+            sockets: self.sockets.all.len(),
             tickets: self.tickets.len(),
             timers: self.timers.len(),
             traps: self.traps,

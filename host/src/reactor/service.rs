@@ -12,6 +12,7 @@ use super::throttle::Line;
 use super::work::Naming;
 use super::{Answer, Reactor};
 use crate::arena::Id;
+use crate::capability::Failure;
 use crate::capability::files::{Files, Root};
 use crate::capability::resolver::{LookUp, Resolver};
 use crate::capability::sql::Database;
@@ -19,7 +20,7 @@ use crate::census::Census;
 use crate::net::{Address, Net};
 use crate::plugin::{Limits, Plugin};
 use crate::pool::Pool;
-use crate::transport::endpoint::Endpoint;
+use crate::transport::endpoint::{Carries, Endpoint, UnixName};
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
 use crate::transport::tls::TlsSettings;
@@ -77,6 +78,12 @@ pub struct ServiceSettings {
     pub listen: Arc<[ListenRange]>,
     /// Listeners that an instance may have.
     pub listeners: usize,
+    /// Senders that a socket for datagrams may answer without a grant.
+    pub correspondents: usize,
+    /// The groups that `multicast` grants.
+    pub multicast: Arc<[IpNet]>,
+    /// Groups that one socket for datagrams may have joined.
+    pub groups: usize,
     /// What a job may use.
     pub job_limits: Arc<Limits>,
     /// Jobs that may run or wait at once, on this worker.
@@ -85,6 +92,35 @@ pub struct ServiceSettings {
     pub database: Option<Database>,
     /// What its connections encrypt with.
     pub tls: TlsSettings,
+}
+
+impl ServiceSettings {
+    /// Whether what an endpoint carries can be served: why not, as a plugin hears it.
+    pub(super) fn serves(&self, carries: Carries) -> Result<(), Failure> {
+        let unsupported = |message| Err(Failure::new("unsupported", message));
+        match carries {
+            Carries::Streams if !self.plugin.serves_streams() => {
+                unsupported("the plugin exports no protocols")
+            }
+            Carries::Datagrams if !self.plugin.serves_datagrams() => {
+                unsupported("the plugin exports no datagram-protocols")
+            }
+            Carries::Datagrams if self.per_connection => {
+                unsupported("datagrams need a service with instances = \"per-worker\"")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the service grants datagrams to somebody who has sent none.
+    pub(super) fn may_send_to(&self, peer: &Address) -> bool {
+        let datagrams = Carries::Datagrams;
+        self.connect.iter().any(|target| match peer {
+            Address::Stdio | Address::Tcp(_) => false,
+            Address::Udp(to) => target.allows_address(datagrams, to.ip(), to.port()),
+            Address::Unix(name) => target.unix(datagrams, &UnixName::of(name)).is_some(),
+        })
+    }
 }
 
 /// A connection that was accepted for another worker.
@@ -164,7 +200,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 /// The address that limits for each peer count by. One that is mapped into IPv6 is the IPv4 one.
 pub(super) fn peer_ip(peer: &Address) -> Option<IpAddr> {
     match peer {
-        Address::Tcp(address) => Some(address.ip().to_canonical()),
+        Address::Tcp(address) | Address::Udp(address) => Some(address.ip().to_canonical()),
         Address::Stdio | Address::Unix(_) => None,
     }
 }

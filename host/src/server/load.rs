@@ -17,6 +17,7 @@ use crate::net::os;
 use crate::plugin::{Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, Ticker};
 use crate::reactor::{Policies, ServiceSettings};
 use crate::throttle::Rates;
+use crate::transport::endpoint::Carries;
 use crate::transport::tls::TlsSettings;
 
 /// Loads every plugin, without running it.
@@ -46,6 +47,8 @@ fn load_service(service: &Service, bytes: &[u8], engines: &Engines) -> Result<Se
         ..(*limits).clone()
     });
     let plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
+        .with_context(|| format!("can't serve the plugin {}", path.display()))?;
+    check_exports(service, &plugin)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     let config = service.config.to_string();
     let Service { limits: wanted, name, .. } = service;
@@ -83,11 +86,27 @@ fn load_service(service: &Service, bytes: &[u8], engines: &Engines) -> Result<Se
         outgoing: wanted.outgoing,
         listen: service.grants.listen.clone().into(),
         listeners: wanted.listeners,
+        correspondents: wanted.correspondents,
+        multicast: service.grants.multicast.clone().into(),
+        groups: wanted.groups,
         job_limits,
         jobs: wanted.jobs,
         database: None,
         tls: TlsSettings::default(),
     })
+}
+
+/// Refuses a service whose endpoints its plugin has no protocols for.
+fn check_exports(service: &Service, plugin: &Plugin) -> Result<()> {
+    for endpoint in &service.listen {
+        let missing = match endpoint.carries() {
+            Carries::Streams if !plugin.serves_streams() => "protocols",
+            Carries::Datagrams if !plugin.serves_datagrams() => "datagram-protocols",
+            _ => continue,
+        };
+        bail!("the plugin exports no {missing}, which {endpoint} needs");
+    }
+    Ok(())
 }
 
 /// Opens the folders that services are granted, and lets an instance of each plugin look at its

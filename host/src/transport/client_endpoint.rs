@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::endpoint::{EndpointError, Scope, UNSUPPORTED, UnixName};
+use super::endpoint::{Carries, EndpointError, Scope, UNSUPPORTED, UnixName};
 use super::pieces::{self, Escaped, Pieces, Syntax, number};
 use super::tls;
 
@@ -26,8 +26,9 @@ pub(super) const LABEL_MAX: usize = 63;
 
 /// What [`ClientEndpoint`]'s `FromStr` understands, for messages.
 const SUPPORTED: &str = "tcp:HOST:PORT[:timeout=SECONDS][:bindAddress=IP], \
-                         tls:HOST:PORT[:name=NAME][:alpn=A,B][:timeout=SECONDS][:bindAddress=IP] \
-                         and unix:PATH[:timeout=SECONDS]";
+                         tls:HOST:PORT[:name=NAME][:alpn=A,B][:timeout=SECONDS][:bindAddress=IP], \
+                         unix:PATH[:timeout=SECONDS], udp:HOST:PORT[:timeout=SECONDS]\
+                         [:bindAddress=IP] and unix-datagram:PATH";
 
 const TCP: Syntax = Syntax { positional: &["host", "port"], addresses: &["host", "bindAddress"] };
 const UNIX: Syntax = Syntax { positional: &["path"], addresses: &[] };
@@ -48,8 +49,10 @@ const UNIX: Syntax = Syntax { positional: &["path"], addresses: &[] };
 /// | `tls:example.com:443:alpn=h2,http/1.1` | offers protocols (ALPN, RFC 7301), the best first |
 /// | `unix:/run/site.sock` | a Unix socket |
 /// | `unix:@site` | a Unix socket with an abstract name (Linux) |
+/// | `udp:example.com:53` | UDP, to and from one host alone |
+/// | `unix-datagram:/run/log.sock` | a Unix socket for datagrams |
 ///
-/// Each takes `timeout=SECONDS`, more than 0 and at most [`TIMEOUT_MAX`] ([`TIMEOUT_DEFAULT`]).
+/// Each but `unix-datagram:` takes `timeout=SECONDS`, more than 0 and at most [`TIMEOUT_MAX`] ([`TIMEOUT_DEFAULT`]).
 /// `lockfile=0` and `lockfile=1` of `unix:` are understood for Twisted's sake and change nothing.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum ClientEndpoint {
@@ -71,6 +74,20 @@ pub enum ClientEndpoint {
         /// How long it may take.
         timeout: Duration,
     },
+    /// `udp:`.
+    Udp {
+        /// Whom datagrams go to, and come from.
+        target: Target,
+        /// This host's address to send from; `None` lets the system pick one.
+        bind_address: Option<IpAddr>,
+        /// How long the lookup of the name may take.
+        timeout: Duration,
+    },
+    /// `unix-datagram:`.
+    UnixDatagram {
+        /// Its path or its abstract name.
+        name: UnixName,
+    },
 }
 
 /// What a client begins TLS with.
@@ -88,7 +105,7 @@ pub const ALPN_MAX: usize = 16;
 /// The longest name of a protocol in bytes (RFC 7301, section 3.1).
 pub const ALPN_NAME_MAX: usize = 255;
 
-/// Whom a `tcp:` endpoint connects to.
+/// Whom a `tcp:` or `udp:` endpoint connects to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Target {
     /// A host by its address.
@@ -107,7 +124,19 @@ impl ClientEndpoint {
     /// How long a connection may take to be made.
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::Tcp { timeout, .. } | Self::Unix { timeout, .. } => *timeout,
+            Self::Tcp { timeout, .. } | Self::Udp { timeout, .. } | Self::Unix { timeout, .. } => {
+                *timeout
+            }
+            // It is done at once.
+            Self::UnixDatagram { .. } => TIMEOUT_DEFAULT,
+        }
+    }
+
+    /// What goes through its socket.
+    pub fn carries(&self) -> Carries {
+        match self {
+            Self::Tcp { .. } | Self::Unix { .. } => Carries::Streams,
+            Self::Udp { .. } | Self::UnixDatagram { .. } => Carries::Datagrams,
         }
     }
 
@@ -116,45 +145,50 @@ impl ClientEndpoint {
     /// # Errors
     /// Where the path becomes longer than a Unix socket's can be.
     pub fn below(self, folder: &Path) -> Result<Self, EndpointError> {
-        let Self::Unix { name, timeout } = self else {
+        let with = |name| match self {
+            Self::Unix { timeout, .. } => Self::Unix { name, timeout },
+            _ => Self::UnixDatagram { name },
+        };
+        let (Self::Unix { name, .. } | Self::UnixDatagram { name }) = &self else {
             return Ok(self);
         };
-        match name.below(folder) {
-            Ok(name) => Ok(Self::Unix { name, timeout }),
-            Err((name, problem)) => {
-                Err(EndpointError::new(&Self::Unix { name, timeout }.to_string(), problem))
-            }
+        match name.clone().below(folder) {
+            Ok(name) => Ok(with(name)),
+            Err((name, problem)) => Err(EndpointError::new(&with(name).to_string(), problem)),
         }
+    }
+
+    fn tcp(pieces: Pieces) -> Result<Self, String> {
+        let known = "timeout=SECONDS and bindAddress=IP";
+        let (target, bind_address, timeout) = ip(pieces, "tcp:example.com:80", known)?;
+        Ok(Self::Tcp { target, bind_address, timeout, tls: None })
     }
 
     fn tls(mut pieces: Pieces) -> Result<Self, String> {
-        let name = pieces.take("name")?.map(|name| {
-            tls::server_name(&name)
-                .map(|_| name.to_ascii_lowercase())
-                .ok_or_else(|| format!("name {name:?} is neither a host name nor an IP address"))
-        });
-        let alpn = pieces.take("alpn")?.map(|names| alpn(&names)).transpose()?;
-        let wanted = ClientTls { server_name: name.transpose()?, alpn: alpn.unwrap_or_default() };
+        let server_name = match pieces.take("name")? {
+            Some(name) if tls::server_name(&name).is_none() => {
+                return Err(format!("name {name:?} is neither a host name nor an IP address"));
+            }
+            name => name.map(|name| name.to_ascii_lowercase()),
+        };
+        let alpn = pieces.take("alpn")?.map(|names| alpn(&names)).transpose()?.unwrap_or_default();
         let known = "name=NAME, alpn=A,B, timeout=SECONDS and bindAddress=IP";
-        Self::tcp(pieces, Some(wanted), known)
+        let (target, bind_address, timeout) = ip(pieces, "tls:example.com:443", known)?;
+        Ok(Self::Tcp { target, bind_address, timeout, tls: Some(ClientTls { server_name, alpn }) })
     }
 
-    fn tcp(mut pieces: Pieces, tls: Option<ClientTls>, known: &str) -> Result<Self, String> {
-        let host = pieces.take("host")?.ok_or("it has no host; write tcp:example.com:80")?;
-        let port = pieces.take("port")?.ok_or("it has no port; write tcp:example.com:80")?;
-        let port = number(&port, 1, u32::from(u16::MAX))
-            .and_then(|port| u16::try_from(port).ok())
-            .ok_or_else(|| format!("port {port:?} is not a number from 1 to 65535"))?;
-        let target = target(&host, port)?;
-        let bind_address = pieces.take("bindAddress")?.map(|ip| ip_address(&ip)).transpose()?;
-        if let (Target::Address(to), Some(from)) = (&target, bind_address)
-            && to.is_ipv4() != from.is_ipv4()
-        {
-            return Err(format!("no way leads from bindAddress {from} to {}", to.ip()));
-        }
-        let timeout = timeout(&mut pieces)?;
-        pieces.finish(known)?;
-        Ok(Self::Tcp { target, bind_address, timeout, tls })
+    fn udp(pieces: Pieces) -> Result<Self, String> {
+        let (target, bind_address, timeout) =
+            ip(pieces, "udp:example.com:53", "timeout=SECONDS and bindAddress=IP")?;
+        Ok(Self::Udp { target, bind_address, timeout })
+    }
+
+    fn unix_datagram(mut pieces: Pieces) -> Result<Self, String> {
+        let path =
+            pieces.take("path")?.ok_or("it has no path; write unix-datagram:/run/log.sock")?;
+        let name = UnixName::parse(&path)?;
+        pieces.finish("a path alone")?;
+        Ok(Self::UnixDatagram { name })
     }
 
     fn unix(mut pieces: Pieces) -> Result<Self, String> {
@@ -189,18 +223,19 @@ impl fmt::Display for ClientEndpoint {
                     write!(out, ":alpn={}", Escaped(&tls.alpn.join(",")))?;
                 }
             }
+            Self::Udp { target, .. } => write!(out, "udp:{target}")?,
+            Self::UnixDatagram { name } => write!(out, "unix-datagram:{name}")?,
             Self::Unix { name, .. } => write!(out, "unix:{name}")?,
         }
         if self.timeout() != TIMEOUT_DEFAULT {
             write!(out, ":timeout={}", Seconds(self.timeout()))?;
         }
         match self {
-            Self::Tcp { bind_address: Some(IpAddr::V4(v4)), .. } => {
-                write!(out, ":bindAddress={v4}")
-            }
-            Self::Tcp { bind_address: Some(IpAddr::V6(v6)), .. } => {
-                write!(out, ":bindAddress=[{v6}]")
-            }
+            Self::Tcp { bind_address: Some(from), .. }
+            | Self::Udp { bind_address: Some(from), .. } => match from {
+                IpAddr::V4(v4) => write!(out, ":bindAddress={v4}"),
+                IpAddr::V6(v6) => write!(out, ":bindAddress=[{v6}]"),
+            },
             _ => Ok(()),
         }
     }
@@ -235,13 +270,14 @@ impl fmt::Display for Seconds {
 fn parse(endpoint: &str) -> Result<ClientEndpoint, String> {
     let (kind, rest) = endpoint.split_once(':').unwrap_or((endpoint, ""));
     match kind {
-        "tcp" => {
-            ClientEndpoint::tcp(Pieces::of(rest, TCP)?, None, "timeout=SECONDS and bindAddress=IP")
-        }
+        "tcp" => ClientEndpoint::tcp(Pieces::of(rest, TCP)?),
         "tls" | "ssl" => ClientEndpoint::tls(Pieces::of(rest, TCP)?),
+        "udp" => ClientEndpoint::udp(Pieces::of(rest, TCP)?),
         "unix" => ClientEndpoint::unix(Pieces::of(rest, UNIX)?),
+        "unix-datagram" => ClientEndpoint::unix_datagram(Pieces::of(rest, UNIX)?),
         "" => Err(format!("it names no kind; there are {SUPPORTED}")),
         "tcp6" => Err("tcp6: is for listening; write tcp:HOST:PORT, also for IPv6".to_owned()),
+        "udp6" => Err("udp6: is for listening; write udp:HOST:PORT, also for IPv6".to_owned()),
         _ if UNSUPPORTED.contains(&kind) => {
             Err(format!("{kind}: is not supported by this version; there are {SUPPORTED}"))
         }
@@ -260,6 +296,29 @@ fn alpn(names: &str) -> Result<Vec<String>, String> {
         Some(name) => Err(format!("alpn: {name:?} is not a name of 1 to {ALPN_NAME_MAX} bytes")),
         None => Ok(names),
     }
+}
+
+/// The pieces of a host's endpoint: whom, from where, and how long. `known` are all that may be left.
+fn ip(
+    mut pieces: Pieces,
+    example: &str,
+    known: &str,
+) -> Result<(Target, Option<IpAddr>, Duration), String> {
+    let host = pieces.take("host")?.ok_or_else(|| format!("it has no host; write {example}"))?;
+    let port = pieces.take("port")?.ok_or_else(|| format!("it has no port; write {example}"))?;
+    let port = number(&port, 1, u32::from(u16::MAX))
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or_else(|| format!("port {port:?} is not a number from 1 to 65535"))?;
+    let target = target(&host, port)?;
+    let bind_address = pieces.take("bindAddress")?.map(|ip| ip_address(&ip)).transpose()?;
+    if let (Target::Address(to), Some(from)) = (&target, bind_address)
+        && to.is_ipv4() != from.is_ipv4()
+    {
+        return Err(format!("no way leads from bindAddress {from} to {}", to.ip()));
+    }
+    let timeout = timeout(&mut pieces)?;
+    pieces.finish(known)?;
+    Ok((target, bind_address, timeout))
 }
 
 fn target(host: &str, port: u16) -> Result<Target, String> {

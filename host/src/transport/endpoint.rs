@@ -8,6 +8,7 @@ use std::str::FromStr;
 use super::inherited::Inherited;
 use super::pieces::{self, Pieces, Syntax, number};
 use crate::net::Address;
+use crate::net::datagram::Place;
 
 pub use super::pieces::ENDPOINT_MAX;
 pub use super::unix_name::{UNIX_NAME_MAX, UnixName};
@@ -22,8 +23,9 @@ pub const BACKLOG_MAX: u32 = i32::MAX as u32;
 /// What [`Endpoint`]'s `FromStr` understands, for messages.
 const SUPPORTED: &str = "tcp:PORT[:interface=IP][:backlog=N], tcp6:PORT[:interface=IP][:backlog=N], \
                          tls:PORT[:cert=FILE][:key=FILE][:interface=IP][:backlog=N], \
-                         unix:PATH[:mode=660][:backlog=N], systemd:index=N or systemd:name=NAME, \
-                         fd:N and stdio:, and haproxy: before each but the last";
+                         unix:PATH[:mode=660][:backlog=N], udp:PORT[:interface=IP][:reuse=yes], \
+                         udp6:PORT[:dual=yes], unix-datagram:PATH[:mode=660], systemd:index=N or \
+                         systemd:name=NAME, fd:N and stdio:, and haproxy: before those for streams";
 
 const TCP: Syntax = Syntax { positional: &["port"], addresses: &["interface"] };
 const FD: Syntax = Syntax { positional: &["fd"], addresses: &[] };
@@ -31,7 +33,7 @@ const KEYS: Syntax = Syntax { positional: &[], addresses: &[] };
 const UNIX: Syntax = Syntax { positional: &["address"], addresses: &[] };
 
 /// Kinds that Twisted has, or other places, and this version does not serve here.
-pub(super) const UNSUPPORTED: [&str; 6] = ["haproxy", "stdio", "systemd", "udp", "udp6", "fd"];
+pub(super) const UNSUPPORTED: [&str; 4] = ["haproxy", "stdio", "systemd", "fd"];
 
 /// A place to listen, as an *endpoint string* names it.
 ///
@@ -56,8 +58,14 @@ pub(super) const UNSUPPORTED: [&str; 6] = ["haproxy", "stdio", "systemd", "udp",
 /// | `fd:3` | a socket that listens already, by the number of its descriptor |
 /// | `stdio:` | standard input and output, as one connection |
 /// | `haproxy:tcp:8080`, `haproxy:unix:PATH` … | the same, behind a proxy that says who the client is |
+/// | `udp:5353:interface=127.0.0.1` | UDP, on one interface |
+/// | `udp:5353:reuse=yes` | UDP, on a port that other programs have, too, as mDNS needs it |
+/// | `udp:9:broadcast=yes` | UDP, also to whole networks |
+/// | `udp6:5353` | UDP, on all IPv6 interfaces |
+/// | `udp6:5353:dual=yes` | UDP, on all interfaces of IPv6 and IPv4 |
+/// | `unix-datagram:/run/log.sock:mode=660` | a Unix socket for datagrams |
 ///
-/// Those that are bound take `backlog=N` ([`BACKLOG_DEFAULT`]). `lockfile=0` and `lockfile=1` of `unix:` are
+/// Those for streams that are bound take `backlog=N` ([`BACKLOG_DEFAULT`]). `lockfile=0` and `lockfile=1` of `unix:` are
 /// understood for Twisted's sake and change nothing: the host tells a stale socket from a live one
 /// by connecting to it.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -102,6 +110,51 @@ pub enum Socket {
         /// How many connections may wait for `accept`.
         backlog: u32,
     },
+    /// `udp:` or `udp6:`.
+    Udp {
+        /// The interface and the port; port 0 lets the system pick one.
+        address: SocketAddr,
+        /// What comes by IPv4 comes to this socket of IPv6, too.
+        dual: bool,
+        /// Other programs may have the port, too, if they say so (`SO_REUSEADDR`).
+        reuse: bool,
+        /// Datagrams may go to whole networks (`SO_BROADCAST`).
+        broadcast: bool,
+    },
+    /// `unix-datagram:`.
+    UnixDatagram {
+        /// Its path or its abstract name.
+        name: UnixName,
+        /// The permission bits of its file, at most 0o777; `None` leaves what the umask makes.
+        mode: Option<u32>,
+    },
+}
+
+/// What goes through a socket.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Carries {
+    /// Bytes, in connections.
+    Streams,
+    /// Datagrams.
+    Datagrams,
+}
+
+impl Carries {
+    /// The kind of an endpoint that carries it between hosts.
+    pub(super) fn over_ip(self) -> &'static str {
+        match self {
+            Self::Streams => "tcp",
+            Self::Datagrams => "udp",
+        }
+    }
+
+    /// The kind of an endpoint that carries it within this machine.
+    pub(super) fn over_unix(self) -> &'static str {
+        match self {
+            Self::Streams => "unix",
+            Self::Datagrams => "unix-datagram",
+        }
+    }
 }
 
 /// What is wrong with an endpoint string.
@@ -122,17 +175,47 @@ impl Endpoint {
                 *path = folder.join(&path);
             }
         }
-        let Socket::Unix { name, mode, backlog } = self.socket else {
+        let (Socket::Unix { name, .. } | Socket::UnixDatagram { name, .. }) = &mut self.socket
+        else {
             return Ok(self);
         };
-        let (name, problem) = match name.below(folder) {
-            Ok(name) => (name, None),
-            Err((name, problem)) => (name, Some(problem)),
+        let problem = match name.clone().below(folder) {
+            Ok(below) => {
+                *name = below;
+                None
+            }
+            Err((below, problem)) => {
+                *name = below;
+                Some(problem)
+            }
         };
-        self.socket = Socket::Unix { name, mode, backlog };
         match problem {
             None => Ok(self),
             Some(problem) => Err(EndpointError::new(&self.to_string(), problem)),
+        }
+    }
+
+    /// What goes through its socket.
+    pub fn carries(&self) -> Carries {
+        match self.socket {
+            Socket::Inherited(_) | Socket::Stdio | Socket::Tcp { .. } | Socket::Unix { .. } => {
+                Carries::Streams
+            }
+            Socket::Udp { .. } | Socket::UnixDatagram { .. } => Carries::Datagrams,
+        }
+    }
+
+    /// Where datagrams are to be had, as [`Net::bind`](crate::net::Net::bind) takes it; `None`
+    /// where it is for streams, and for a path that isn't UTF-8.
+    pub fn place(&self) -> Option<Place> {
+        match (&self.socket, self.address()?) {
+            (Socket::Udp { dual, reuse, broadcast, .. }, Address::Udp(at)) => {
+                Some(Place::Udp { at, dual: *dual, reuse: *reuse, broadcast: *broadcast })
+            }
+            (Socket::UnixDatagram { mode, .. }, Address::Unix(name)) => {
+                Some(Place::Unix { name, mode: *mode })
+            }
+            _ => None,
         }
     }
 
@@ -141,7 +224,8 @@ impl Endpoint {
     pub fn address(&self) -> Option<Address> {
         match &self.socket {
             Socket::Tcp { address, .. } => Some(Address::Tcp(*address)),
-            Socket::Unix { name, .. } => name.address(),
+            Socket::Udp { address, .. } => Some(Address::Udp(*address)),
+            Socket::Unix { name, .. } | Socket::UnixDatagram { name, .. } => name.address(),
             Socket::Inherited(_) | Socket::Stdio => None,
         }
     }
@@ -150,18 +234,35 @@ impl Endpoint {
     pub fn collides_with(&self, other: &Self) -> bool {
         match (&self.socket, &other.socket) {
             (Socket::Tcp { address: one, .. }, Socket::Tcp { address: two, .. }) => {
-                let same_family = one.is_ipv4() == two.is_ipv4();
-                let wildcard = one.ip().is_unspecified() || two.ip().is_unspecified();
-                one.port() != 0
-                    && one.port() == two.port()
-                    && (one.ip() == two.ip() || same_family && wildcard)
+                collide(one, two)
             }
-            (Socket::Unix { name: one, .. }, Socket::Unix { name: two, .. }) => one == two,
+            (
+                Socket::Udp { address: one, dual, reuse, .. },
+                Socket::Udp { address: two, dual: other_dual, reuse: both_reuse, .. },
+            ) => {
+                // A socket for both families takes the ports of IPv4's.
+                let any_family = (*dual || *other_dual) && one.port() == two.port();
+                !(*reuse && *both_reuse) && (collide(one, two) || any_family && one.port() != 0)
+            }
+            (
+                Socket::Unix { name: one, .. } | Socket::UnixDatagram { name: one, .. },
+                Socket::Unix { name: two, .. } | Socket::UnixDatagram { name: two, .. },
+            ) => {
+                // Two kinds of sockets have names of their own, but paths are files.
+                one == two
+                    && (self.carries() == other.carries() || matches!(one, UnixName::Path(_)))
+            }
             (Socket::Inherited(one), Socket::Inherited(two)) => one.is(two),
             (Socket::Stdio, Socket::Stdio) => true,
             _ => false,
         }
     }
+}
+
+fn collide(one: &SocketAddr, two: &SocketAddr) -> bool {
+    let same_family = one.is_ipv4() == two.is_ipv4();
+    let wildcard = one.ip().is_unspecified() || two.ip().is_unspecified();
+    one.port() != 0 && one.port() == two.port() && (one.ip() == two.ip() || same_family && wildcard)
 }
 
 impl From<Socket> for Endpoint {
@@ -172,25 +273,38 @@ impl From<Socket> for Endpoint {
 
 impl Socket {
     fn tcp(pieces: &mut Pieces, wildcard: IpAddr) -> Result<Self, String> {
-        let port = pieces.take("port")?.ok_or("it has no port; write tcp:8080")?;
-        let port = number(&port, 0, u32::from(u16::MAX))
-            .and_then(|port| u16::try_from(port).ok())
-            .ok_or_else(|| format!("port {port:?} is not a number from 0 to 65535"))?;
-        let address = match pieces.take("interface")? {
-            Some(interface) => address(&interface, port, wildcard.is_ipv6())?,
-            None => SocketAddr::new(wildcard, port),
-        };
+        let address = place(pieces, wildcard, "tcp:8080")?;
         let backlog = backlog(pieces)?;
         Ok(Self::Tcp { address, backlog })
     }
 
-    fn unix(mut pieces: Pieces) -> Result<Self, String> {
-        let address = pieces.take("address")?.ok_or("it has no path; write unix:/run/site.sock")?;
-        let name = UnixName::parse(&address)?;
-        let mode = pieces.take("mode")?.map(|mode| unix_mode(&mode)).transpose()?;
-        if mode.is_some() && matches!(name, UnixName::Abstract(_)) {
-            return Err("an abstract name has no file, so it takes no mode".to_owned());
+    fn udp(mut pieces: Pieces, wildcard: IpAddr) -> Result<Self, String> {
+        let address = place(&mut pieces, wildcard, "udp:5353")?;
+        let reuse = flag(&mut pieces, "reuse")?;
+        let broadcast = flag(&mut pieces, "broadcast")?;
+        let dual = flag(&mut pieces, "dual")?;
+        if dual && !(wildcard.is_ipv6() && address.ip().is_unspecified()) {
+            return Err("dual=yes is for all interfaces; write udp6:5353:dual=yes".to_owned());
         }
+        if broadcast && address.is_ipv6() {
+            return Err("broadcast=yes is for IPv4; IPv6 has groups instead".to_owned());
+        }
+        let known = match wildcard {
+            IpAddr::V4(_) => "interface=IP, reuse=yes and broadcast=yes",
+            IpAddr::V6(_) => "interface=IP, reuse=yes and dual=yes",
+        };
+        pieces.finish(known)?;
+        Ok(Self::Udp { address, dual, reuse, broadcast })
+    }
+
+    fn unix_datagram(mut pieces: Pieces) -> Result<Self, String> {
+        let (name, mode) = named(&mut pieces, "unix-datagram:/run/log.sock")?;
+        pieces.finish("mode=660")?;
+        Ok(Self::UnixDatagram { name, mode })
+    }
+
+    fn unix(mut pieces: Pieces) -> Result<Self, String> {
+        let (name, mode) = named(&mut pieces, "unix:/run/site.sock")?;
         pieces.lockfile()?;
         let backlog = backlog(&mut pieces)?;
         pieces.finish("mode=660, backlog=N and lockfile=0")?;
@@ -216,11 +330,7 @@ impl fmt::Display for Endpoint {
             Socket::Tcp { address, backlog } => {
                 let kind = if self.tls.is_some() { "tls" } else { "tcp" };
                 write!(out, "{kind}:{}", address.port())?;
-                match address {
-                    SocketAddr::V4(v4) if v4.ip().is_unspecified() => {}
-                    SocketAddr::V4(v4) => write!(out, ":interface={}", v4.ip())?,
-                    SocketAddr::V6(v6) => write!(out, ":interface=[{}{}]", v6.ip(), Scope(v6))?,
-                }
+                write_interface(out, address)?;
                 backlog
             }
             Socket::Inherited(inherited) => {
@@ -231,6 +341,19 @@ impl fmt::Display for Endpoint {
                 &BACKLOG_DEFAULT
             }
             Socket::Stdio => return out.write_str("stdio:"),
+            Socket::Udp { address, dual: true, reuse, .. } => {
+                write!(out, "udp6:{}{}:dual=yes", address.port(), Flag("reuse", *reuse))?;
+                return Ok(());
+            }
+            Socket::Udp { address, reuse, broadcast, .. } => {
+                write!(out, "udp:{}", address.port())?;
+                write_interface(out, address)?;
+                return write!(out, "{}{}", Flag("reuse", *reuse), Flag("broadcast", *broadcast));
+            }
+            Socket::UnixDatagram { name, mode } => {
+                write!(out, "unix-datagram:{name}")?;
+                return mode.map_or(Ok(()), |mode| write!(out, ":mode={mode:o}"));
+            }
             Socket::Unix { name, mode, backlog } => {
                 write!(out, "unix:{name}")?;
                 if let Some(mode) = mode {
@@ -249,6 +372,26 @@ impl fmt::Display for Endpoint {
             }
         }
         Ok(())
+    }
+}
+
+fn write_interface(out: &mut fmt::Formatter<'_>, address: &SocketAddr) -> fmt::Result {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ok(()),
+        SocketAddr::V4(v4) => write!(out, ":interface={}", v4.ip()),
+        SocketAddr::V6(v6) => write!(out, ":interface=[{}{}]", v6.ip(), Scope(v6)),
+    }
+}
+
+/// `:key=yes`, where it is on.
+struct Flag(&'static str, bool);
+
+impl fmt::Display for Flag {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(key, true) => write!(out, ":{key}=yes"),
+            Self(_, false) => Ok(()),
+        }
     }
 }
 
@@ -285,12 +428,19 @@ fn parse(endpoint: &str) -> Result<Endpoint, String> {
         "tcp6" => tcp(Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()),
         "tls" => tls(Pieces::of(rest, TCP)?, ["cert", "key"]),
         "ssl" => tls(Pieces::of(rest, TCP)?, ["certKey", "privateKey"]),
+        "udp" => {
+            Socket::udp(Pieces::of(rest, TCP)?, Ipv4Addr::UNSPECIFIED.into()).map(Endpoint::from)
+        }
+        "udp6" => {
+            Socket::udp(Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()).map(Endpoint::from)
+        }
         "unix" => Socket::unix(Pieces::of(rest, UNIX)?).map(Endpoint::from),
         "systemd" => inherited(Pieces::of(rest, KEYS)?, Inherited::systemd),
         "fd" => inherited(Pieces::of(rest, FD)?, Inherited::descriptor),
         "stdio" if rest.is_empty() => Ok(Socket::Stdio.into()),
         "stdio" => Err(format!("stdio: takes nothing, and has {rest:?} behind it")),
         "haproxy" => haproxy(rest),
+        "unix-datagram" => Socket::unix_datagram(Pieces::of(rest, UNIX)?).map(Endpoint::from),
         "" => Err(format!("it names no kind; there are {SUPPORTED}")),
         _ if UNSUPPORTED.contains(&kind) => {
             Err(format!("{kind}: is not supported by this version; there are {SUPPORTED}"))
@@ -352,10 +502,46 @@ fn haproxy(rest: &str) -> Result<Endpoint, String> {
     }
     match parse(rest)? {
         Endpoint { proxied: true, .. } => Err("it says haproxy: twice".to_owned()),
+        endpoint if endpoint.carries() == Carries::Datagrams => {
+            Err("no header of the PROXY protocol is before datagrams".to_owned())
+        }
         Endpoint { socket: Socket::Stdio, .. } => {
             Err("no proxy is before standard input; write stdio:".to_owned())
         }
         endpoint => Ok(Endpoint { proxied: true, ..endpoint }),
+    }
+}
+
+/// An interface and a port.
+fn place(pieces: &mut Pieces, wildcard: IpAddr, example: &str) -> Result<SocketAddr, String> {
+    let port = pieces.take("port")?.ok_or_else(|| format!("it has no port; write {example}"))?;
+    let port = number(&port, 0, u32::from(u16::MAX))
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or_else(|| format!("port {port:?} is not a number from 0 to 65535"))?;
+    match pieces.take("interface")? {
+        Some(interface) => address(&interface, port, wildcard.is_ipv6()),
+        None => Ok(SocketAddr::new(wildcard, port)),
+    }
+}
+
+/// A Unix socket's name, and its file's mode.
+fn named(pieces: &mut Pieces, example: &str) -> Result<(UnixName, Option<u32>), String> {
+    let address =
+        pieces.take("address")?.ok_or_else(|| format!("it has no path; write {example}"))?;
+    let name = UnixName::parse(&address)?;
+    let mode = pieces.take("mode")?.map(|mode| unix_mode(&mode)).transpose()?;
+    if mode.is_some() && matches!(name, UnixName::Abstract(_)) {
+        return Err("an abstract name has no file, so it takes no mode".to_owned());
+    }
+    Ok((name, mode))
+}
+
+/// Something that is off where it isn't said.
+fn flag(pieces: &mut Pieces, key: &str) -> Result<bool, String> {
+    match pieces.take(key)?.as_deref() {
+        None | Some("no") => Ok(false),
+        Some("yes") => Ok(true),
+        Some(value) => Err(format!("{key} {value:?} is neither yes nor no")),
     }
 }
 

@@ -1,17 +1,27 @@
-//! Endpoints bound to sockets: one for each worker where the system deals connections out.
+//! Endpoints bound to sockets: one for each worker where the system deals out what comes.
 
 use std::io;
 
 use super::endpoint::{Endpoint, Socket, UnixName};
 use super::inherited::Inherited as Which;
-use crate::net::os::{Inherited, OsListener};
+use crate::net::Address;
+use crate::net::datagram::Place;
+use crate::net::os::{Inherited, OsDatagrams, OsListener};
 
 /// The sockets of an endpoint.
 pub(crate) struct Bound {
-    /// One for each worker, or one whose worker deals connections out.
-    pub(crate) sockets: Vec<OsListener>,
+    /// One for each worker, or one: its worker deals connections out, and keeps datagrams.
+    pub(crate) sockets: Vec<BoundSocket>,
     /// What it listens on, with the port that the system picked.
     pub(crate) endpoint: Endpoint,
+}
+
+/// A socket of an endpoint.
+pub(crate) enum BoundSocket {
+    /// It accepts connections.
+    Listener(OsListener),
+    /// It receives datagrams.
+    Datagrams(OsDatagrams),
 }
 
 /// Binds `endpoint` for so many workers, or finds it among what the process was started with.
@@ -20,19 +30,16 @@ pub(crate) fn bind(
     workers: usize,
     inherited: &mut Inherited,
 ) -> io::Result<Bound> {
-    match &endpoint.socket {
+    if let Some(place) = endpoint.place() {
+        return bind_datagrams(endpoint, place, workers);
+    }
+    let share = workers > 1;
+    let mut endpoint = endpoint.clone();
+    let sockets: io::Result<_> = match &mut endpoint.socket {
         Socket::Tcp { address, backlog } => {
             // Probed alone first: a shared socket would bind beside another process's.
-            let address = OsListener::probe(*address)?;
-            let share = workers > 1;
-            let sockets = (0..workers).map(|_| OsListener::tcp(address, *backlog, share));
-            Ok(Bound {
-                sockets: sockets.collect::<io::Result<_>>()?,
-                endpoint: Endpoint {
-                    socket: Socket::Tcp { address, backlog: *backlog },
-                    ..endpoint.clone()
-                },
-            })
+            *address = OsListener::probe(*address)?;
+            (0..workers).map(|_| OsListener::tcp(*address, *backlog, share)).collect()
         }
         Socket::Inherited(which) => {
             let descriptor = match which {
@@ -40,18 +47,32 @@ pub(crate) fn bind(
                 Which::Index(index) => inherited.index(*index)?,
                 Which::Name(name) => inherited.named(name)?,
             };
-            Ok(Bound { sockets: vec![OsListener::adopt(descriptor)?], endpoint: endpoint.clone() })
+            Ok(vec![OsListener::adopt(descriptor)?])
         }
-        Socket::Stdio => {
-            let socket = OsListener::stdio(inherited.stdio()?);
-            Ok(Bound { sockets: vec![socket], endpoint: endpoint.clone() })
-        }
-        Socket::Unix { name, mode, backlog } => {
-            let socket = match name {
-                UnixName::Path(path) => OsListener::unix(path, *mode, *backlog)?,
-                UnixName::Abstract(name) => OsListener::abstract_unix(name.as_bytes(), *backlog)?,
-            };
-            Ok(Bound { sockets: vec![socket], endpoint: endpoint.clone() })
-        }
+        Socket::Stdio => Ok(vec![OsListener::stdio(inherited.stdio()?)]),
+        Socket::Unix { name, mode, backlog } => Ok(vec![match name {
+            UnixName::Path(path) => OsListener::unix(path, *mode, *backlog)?,
+            UnixName::Abstract(name) => OsListener::abstract_unix(name.as_bytes(), *backlog)?,
+        }]),
+        // Only a path that isn't UTF-8 has no place.
+        Socket::Udp { .. } | Socket::UnixDatagram { .. } => Err(io::ErrorKind::InvalidInput.into()),
+    };
+    let sockets: Vec<OsListener> = sockets?;
+    Ok(Bound { sockets: sockets.into_iter().map(BoundSocket::Listener).collect(), endpoint })
+}
+
+fn bind_datagrams(endpoint: &Endpoint, place: Place, workers: usize) -> io::Result<Bound> {
+    let mut endpoint = endpoint.clone();
+    // What is sent to a group comes to all that share the port, and would be handled more than once.
+    let alone = !matches!(place, Place::Udp { reuse: false, .. });
+    let count = if alone { 1 } else { workers };
+    let place = if alone { place } else { OsDatagrams::probe(&place)? };
+    let sockets = (0..count).map(|_| OsDatagrams::bind(&place, count > 1));
+    let sockets: Vec<_> = sockets.collect::<io::Result<_>>()?;
+    if let (Socket::Udp { address, .. }, Some(socket)) = (&mut endpoint.socket, sockets.first())
+        && let Address::Udp(bound) = socket.address()?
+    {
+        address.set_port(bound.port());
     }
+    Ok(Bound { sockets: sockets.into_iter().map(BoundSocket::Datagrams).collect(), endpoint })
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
 
-use super::endpoint::{Endpoint, EndpointError, Socket, UnixName, address};
+use super::endpoint::{Carries, Endpoint, EndpointError, Scope, Socket, UnixName, address};
 use super::pieces::{Pieces, Syntax, number};
 
 const TCP: Syntax = Syntax { positional: &["port"], addresses: &["interface"] };
@@ -20,17 +20,21 @@ const UNIX: Syntax = Syntax { positional: &["address"], addresses: &[] };
 /// | `tcp6:50000-50010` | these ports, on any IPv6 interface or on all of them |
 /// | `tcp:2121`, `tcp:*` | one port, and every port |
 /// | `unix:/run/ftp/x.sock`, `unix:@ftp` | one Unix socket |
+/// | `udp:40000-40100`, `udp6:*` | the same for UDP; a socket for both families needs both |
+/// | `unix-datagram:/run/log.sock` | one Unix socket for datagrams |
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ListenRange {
-    /// `tcp:` or `tcp6:`.
-    Tcp {
+    /// `tcp:`, `tcp6:`, `udp:` or `udp6:`.
+    Ip {
+        /// TCP's are streams.
+        carries: Carries,
         /// With port 0; the unspecified address stands for every interface of its family.
         interface: SocketAddr,
         /// At least one.
         ports: Ports,
     },
-    /// `unix:`.
-    Unix(UnixSocket),
+    /// `unix:` or `unix-datagram:`.
+    Unix(Carries, UnixSocket),
 }
 
 /// Ports from the first to the last, neither of which is 0.
@@ -73,8 +77,10 @@ impl ListenRange {
     /// Where the path becomes longer than a Unix socket's can be.
     pub fn below(self, folder: &Path) -> Result<Self, EndpointError> {
         match self {
-            Self::Tcp { .. } => Ok(self),
-            Self::Unix(socket) => socket.below(folder).map(Self::Unix),
+            Self::Ip { .. } => Ok(self),
+            Self::Unix(carries, socket) => {
+                socket.below(folder).map(|socket| Self::Unix(carries, socket))
+            }
         }
     }
 
@@ -83,13 +89,16 @@ impl ListenRange {
     pub fn candidates(ranges: &[Self], mut endpoint: Endpoint, seed: u64) -> Candidates {
         let mut ports = Vec::new();
         let mut left = 0;
+        let carries = endpoint.carries();
+        let dual = matches!(endpoint.socket, Socket::Udp { dual: true, .. });
         match &mut endpoint.socket {
-            Socket::Tcp { address, .. } => {
-                ports.extend(ranges.iter().filter_map(|range| range.ports(address)));
+            Socket::Tcp { address, .. } | Socket::Udp { address, .. } => {
+                let granted = ranges.iter().filter_map(|range| range.ports(carries, address));
+                ports.extend(granted.filter(|ports| !dual || ports.in_both_families(ranges)));
                 left = ports.iter().map(|ports| ports.count()).sum();
             }
-            Socket::Unix { name, .. } => {
-                if let Some(opened) = ranges.iter().find_map(|range| range.unix(name)) {
+            Socket::Unix { name, .. } | Socket::UnixDatagram { name, .. } => {
+                if let Some(opened) = ranges.iter().find_map(|range| range.unix(carries, name)) {
                     *name = opened.clone();
                     left = 1;
                 }
@@ -102,22 +111,22 @@ impl ListenRange {
     }
 
     /// The ports that one may listen on who asks for `address`.
-    fn ports(&self, address: &SocketAddr) -> Option<Ports> {
-        let Self::Tcp { interface, ports } = self else { return None };
+    fn ports(&self, wanted: Carries, address: &SocketAddr) -> Option<Ports> {
+        let Self::Ip { carries, interface, ports } = self else { return None };
         let everywhere = interface.ip().is_unspecified()
             && interface.is_ipv4() == address.ip().to_canonical().is_ipv4();
         let there = *interface == without_port(*address);
         match address.port() {
-            _ if !everywhere && !there => None,
+            _ if *carries != wanted || !everywhere && !there => None,
             0 => Some(*ports),
             port => ports.contains(port).then_some(Ports { first: port, last: port }),
         }
     }
 
-    fn unix(&self, name: &UnixName) -> Option<&UnixName> {
+    fn unix(&self, wanted: Carries, name: &UnixName) -> Option<&UnixName> {
         match self {
-            Self::Tcp { .. } => None,
-            Self::Unix(socket) => socket.opened_as(name),
+            Self::Unix(carries, socket) if *carries == wanted => socket.opened_as(name),
+            _ => None,
         }
     }
 }
@@ -128,7 +137,7 @@ impl Iterator for Candidates {
     fn next(&mut self) -> Option<Endpoint> {
         self.left = self.left.checked_sub(1)?;
         let mut endpoint = self.endpoint.clone();
-        if let Socket::Tcp { address, .. } = &mut endpoint.socket {
+        if let Socket::Tcp { address, .. } | Socket::Udp { address, .. } = &mut endpoint.socket {
             let mut place = self.next;
             let ports = self.ports.iter().find(|ports| match place.checked_sub(ports.count()) {
                 Some(rest) => {
@@ -166,6 +175,15 @@ impl Ports {
         (self.first..=self.last).contains(&port)
     }
 
+    /// Whether one may listen for datagrams on all of them by IPv4, too.
+    fn in_both_families(self, ranges: &[ListenRange]) -> bool {
+        ranges.iter().any(|range| {
+            let anywhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+            let granted = range.ports(Carries::Datagrams, &anywhere);
+            granted.is_some_and(|all| all.contains(self.first) && all.contains(self.last))
+        })
+    }
+
     fn count(self) -> usize {
         usize::from(self.last - self.first) + 1
     }
@@ -201,22 +219,26 @@ impl FromStr for ListenRange {
 fn parse(range: &str) -> Result<ListenRange, String> {
     let (kind, rest) = range.split_once(':').unwrap_or((range, ""));
     match kind {
-        "tcp" => tcp(Pieces::of(rest, TCP)?, Ipv4Addr::UNSPECIFIED.into()),
-        "tcp6" => tcp(Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()),
-        "unix" => {
+        "tcp" => ip(Carries::Streams, Pieces::of(rest, TCP)?, Ipv4Addr::UNSPECIFIED.into()),
+        "tcp6" => ip(Carries::Streams, Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()),
+        "udp" => ip(Carries::Datagrams, Pieces::of(rest, TCP)?, Ipv4Addr::UNSPECIFIED.into()),
+        "udp6" => ip(Carries::Datagrams, Pieces::of(rest, TCP)?, Ipv6Addr::UNSPECIFIED.into()),
+        "unix" | "unix-datagram" => {
+            let carries = if kind == "unix" { Carries::Streams } else { Carries::Datagrams };
             let mut pieces = Pieces::of(rest, UNIX)?;
             let path = pieces.take("address")?.unwrap_or_default();
             pieces.finish("a path alone")?;
-            UnixSocket::read(&path).map(ListenRange::Unix)
+            UnixSocket::read(&path).map(|socket| ListenRange::Unix(carries, socket))
         }
         _ => Err(format!(
             "{kind:?} is no kind of range; there are tcp:FIRST-LAST[:interface=IP], \
-             tcp6:FIRST-LAST[:interface=IP] and unix:PATH"
+             tcp6:FIRST-LAST[:interface=IP], udp: and udp6: as these, unix:PATH and \
+             unix-datagram:PATH"
         )),
     }
 }
 
-fn tcp(mut pieces: Pieces, wildcard: IpAddr) -> Result<ListenRange, String> {
+fn ip(carries: Carries, mut pieces: Pieces, wildcard: IpAddr) -> Result<ListenRange, String> {
     let ports = pieces.take("port")?.ok_or("it has no ports; write tcp:40000-40100")?;
     let ports = Ports::read(&ports)?;
     let interface = match pieces.take("interface")? {
@@ -224,7 +246,7 @@ fn tcp(mut pieces: Pieces, wildcard: IpAddr) -> Result<ListenRange, String> {
         None => SocketAddr::new(wildcard, 0),
     };
     pieces.finish("interface=IP")?;
-    Ok(ListenRange::Tcp { interface, ports })
+    Ok(ListenRange::Ip { carries, interface, ports })
 }
 
 fn without_port(mut address: SocketAddr) -> SocketAddr {
@@ -236,17 +258,15 @@ fn without_port(mut address: SocketAddr) -> SocketAddr {
 impl fmt::Display for ListenRange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { interface: SocketAddr::V4(v4), ports } if v4.ip().is_unspecified() => {
-                write!(out, "tcp:{ports}")
+            Self::Ip { carries, interface, ports } => {
+                write!(out, "{}:{ports}", carries.over_ip())?;
+                match interface {
+                    SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ok(()),
+                    SocketAddr::V4(v4) => write!(out, ":interface={}", v4.ip()),
+                    SocketAddr::V6(v6) => write!(out, ":interface=[{}{}]", v6.ip(), Scope(v6)),
+                }
             }
-            Self::Tcp { interface: SocketAddr::V4(v4), ports } => {
-                write!(out, "tcp:{ports}:interface={}", v4.ip())
-            }
-            Self::Tcp { interface: SocketAddr::V6(v6), ports } => match v6.scope_id() {
-                0 => write!(out, "tcp:{ports}:interface=[{}]", v6.ip()),
-                scope => write!(out, "tcp:{ports}:interface=[{}%{scope}]", v6.ip()),
-            },
-            Self::Unix(socket) => write!(out, "unix:{socket}"),
+            Self::Unix(carries, socket) => write!(out, "{}:{socket}", carries.over_unix()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::client_endpoint::{HOST_NAME_MAX, LABEL_MAX};
-use super::endpoint::{EndpointError, UnixName};
+use super::endpoint::{Carries, EndpointError, UnixName};
 use super::pieces::{Syntax, number, split};
 use super::range::{Ports, UnixSocket};
 
@@ -21,20 +21,24 @@ use super::range::{Ports, UnixSocket};
 /// | `tcp:*.example.org:443` | a port of all names below one |
 /// | `tcp:*:25` | a port of every address |
 /// | `unix:/run/db.sock`, `unix:@db` | one Unix socket |
+/// | `udp:10.0.0.0/8:53` and all the others | the same for datagrams |
+/// | `unix-datagram:/run/log.sock` | one Unix socket for datagrams |
 ///
 /// A name is only ever compared with names, and a network with addresses. An IPv4 address that is
 /// mapped into IPv6 counts as IPv4.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
-    /// `tcp:`.
-    Tcp {
+    /// `tcp:` or `udp:`.
+    Ip {
+        /// TCP's are streams.
+        carries: Carries,
         /// Which hosts.
         hosts: Hosts,
         /// Which of their ports.
         ports: Ports,
     },
-    /// `unix:`.
-    Unix(UnixSocket),
+    /// `unix:` or `unix-datagram:`.
+    Unix(Carries, UnixSocket),
 }
 
 /// Hosts of a target. Names are in lower case, without a dot at their end.
@@ -63,35 +67,38 @@ impl Target {
     /// Where the path becomes longer than a Unix socket's can be.
     pub fn below(self, folder: &Path) -> Result<Self, EndpointError> {
         match self {
-            Self::Tcp { .. } => Ok(self),
-            Self::Unix(socket) => socket.below(folder).map(Self::Unix),
+            Self::Ip { .. } => Ok(self),
+            Self::Unix(carries, socket) => {
+                socket.below(folder).map(|socket| Self::Unix(carries, socket))
+            }
         }
     }
 
     /// Whether it allows a host by the name that the plugin gave it: then at all its addresses.
-    pub fn allows_name(&self, host: &str, port: u16) -> bool {
-        let Self::Tcp { hosts, ports } = self else { return false };
-        ports.contains(port) && hosts.have_name(host)
+    pub fn allows_name(&self, what: Carries, host: &str, port: u16) -> bool {
+        let Self::Ip { carries, hosts, ports } = self else { return false };
+        *carries == what && ports.contains(port) && hosts.have_name(host)
     }
 
     /// Whether it allows an address, which the plugin gave or a name led to.
-    pub fn allows_address(&self, ip: IpAddr, port: u16) -> bool {
-        let Self::Tcp { hosts, ports } = self else { return false };
-        ports.contains(port) && hosts.have_address(ip)
+    pub fn allows_address(&self, what: Carries, ip: IpAddr, port: u16) -> bool {
+        let Self::Ip { carries, hosts, ports } = self else { return false };
+        *carries == what && ports.contains(port) && hosts.have_address(ip)
     }
 
     /// Whether it allows any address at all at this port. Where no target does, nor allows the
     /// name, there is no reason to look the name up: that alone would tell a stranger something.
-    pub fn allows_addresses_at(&self, port: u16) -> bool {
+    pub fn allows_addresses_at(&self, what: Carries, port: u16) -> bool {
         let by_address = |hosts: &Hosts| matches!(hosts, Hosts::Any | Hosts::Network { .. });
-        matches!(self, Self::Tcp { hosts, ports } if by_address(hosts) && ports.contains(port))
+        let Self::Ip { carries, hosts, ports } = self else { return false };
+        *carries == what && by_address(hosts) && ports.contains(port)
     }
 
     /// The Unix socket to connect to, if it allows the one that the plugin names.
-    pub fn unix(&self, name: &UnixName) -> Option<&UnixName> {
+    pub fn unix(&self, what: Carries, name: &UnixName) -> Option<&UnixName> {
         match self {
-            Self::Tcp { .. } => None,
-            Self::Unix(socket) => socket.opened_as(name),
+            Self::Unix(carries, socket) if *carries == what => socket.opened_as(name),
+            _ => None,
         }
     }
 }
@@ -142,16 +149,25 @@ impl FromStr for Target {
 fn parse(target: &str) -> Result<Target, String> {
     let (kind, rest) = target.split_once(':').unwrap_or((target, ""));
     match kind {
-        "tcp" => tcp(rest),
-        "unix" => match &*plain(rest)? {
-            [path] => UnixSocket::read(path).map(Target::Unix),
-            _ => Err("it is unix:PATH; in the path : is written \\:".to_owned()),
-        },
-        _ => Err(format!("{kind:?} is no kind of target; there are tcp:HOST:PORTS and unix:PATH")),
+        "tcp" => ip(Carries::Streams, rest),
+        "udp" => ip(Carries::Datagrams, rest),
+        "unix" => unix(Carries::Streams, rest),
+        "unix-datagram" => unix(Carries::Datagrams, rest),
+        _ => Err(format!(
+            "{kind:?} is no kind of target; there are tcp:HOST:PORTS, unix:PATH, udp:HOST:PORTS \
+             and unix-datagram:PATH"
+        )),
     }
 }
 
-fn tcp(text: &str) -> Result<Target, String> {
+fn unix(carries: Carries, text: &str) -> Result<Target, String> {
+    match &*plain(text)? {
+        [path] => UnixSocket::read(path).map(|socket| Target::Unix(carries, socket)),
+        _ => Err("it is unix:PATH; in the path : is written \\:".to_owned()),
+    }
+}
+
+fn ip(carries: Carries, text: &str) -> Result<Target, String> {
     const FORM: &str = "it is tcp:HOST:PORTS, such as tcp:10.0.0.0/8:5432 or tcp:*.example.org:*";
     let (hosts, ports) = match text.strip_prefix('[') {
         Some(inside) => {
@@ -169,7 +185,7 @@ fn tcp(text: &str) -> Result<Target, String> {
             _ => return Err(FORM.to_owned()),
         },
     };
-    Ok(Target::Tcp { hosts, ports: Ports::read(&ports)? })
+    Ok(Target::Ip { carries, hosts, ports: Ports::read(&ports)? })
 }
 
 /// The pieces between colons, none of which is `key=value`.
@@ -254,8 +270,10 @@ const MAPPED_BITS: u8 = 96;
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { hosts, ports } => write!(out, "tcp:{hosts}:{ports}"),
-            Self::Unix(socket) => write!(out, "unix:{socket}"),
+            Self::Ip { carries, hosts, ports } => {
+                write!(out, "{}:{hosts}:{ports}", carries.over_ip())
+            }
+            Self::Unix(carries, socket) => write!(out, "{}:{socket}", carries.over_unix()),
         }
     }
 }

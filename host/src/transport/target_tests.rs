@@ -1,6 +1,7 @@
 //! What targets allow and refuse, what is wrong with bad ones, and that no string breaks the parser.
 
 use super::*;
+use crate::transport::endpoint::Carries;
 
 fn target(text: &str) -> Target {
     text.parse().unwrap_or_else(|e| panic!("{e}"))
@@ -49,7 +50,11 @@ fn names_are_compared_with_names() {
         ("tcp:127.0.0.1:443", "127.0.0.1", 443, false),
         ("unix:a", "a", 443, false),
     ] {
-        assert_eq!(target(text).allows_name(host, port), want, "{text} and {host}:{port}");
+        assert_eq!(
+            target(text).allows_name(Carries::Streams, host, port),
+            want,
+            "{text} and {host}:{port}"
+        );
     }
 }
 
@@ -81,7 +86,11 @@ fn networks_are_compared_with_addresses() {
         ("tcp:localhost:80", "127.0.0.1", 80, false),
         ("unix:a", "127.0.0.1", 80, false),
     ] {
-        assert_eq!(target(text).allows_address(ip.parse().unwrap(), port), want, "{text} and {ip}");
+        assert_eq!(
+            target(text).allows_address(Carries::Streams, ip.parse().unwrap(), port),
+            want,
+            "{text} and {ip}"
+        );
     }
 }
 
@@ -95,7 +104,7 @@ fn a_name_is_worth_looking_up_where_addresses_are_granted() {
         ("tcp:*.test:80", 80, false),
         ("unix:a", 80, false),
     ] {
-        assert_eq!(target(text).allows_addresses_at(port), want, "{text}");
+        assert_eq!(target(text).allows_addresses_at(Carries::Streams, port), want, "{text}");
     }
 }
 
@@ -103,15 +112,21 @@ fn a_name_is_worth_looking_up_where_addresses_are_granted() {
 fn a_unix_socket_is_named_as_in_the_grant_and_opened_below_the_folder() {
     let path = |path: &str| UnixName::Path(path.into());
     let relative = target("unix:run/db.sock").below(Path::new("/srv")).unwrap();
-    assert_eq!(relative.unix(&path("run/db.sock")), Some(&path("/srv/run/db.sock")));
-    assert_eq!(relative.unix(&path("/srv/run/db.sock")), Some(&path("/srv/run/db.sock")));
-    assert_eq!(relative.unix(&path("/run/db.sock")), None);
-    assert_eq!(relative.unix(&path("run/../run/db.sock")), None);
+    assert_eq!(
+        relative.unix(Carries::Streams, &path("run/db.sock")),
+        Some(&path("/srv/run/db.sock"))
+    );
+    assert_eq!(
+        relative.unix(Carries::Streams, &path("/srv/run/db.sock")),
+        Some(&path("/srv/run/db.sock"))
+    );
+    assert_eq!(relative.unix(Carries::Streams, &path("/run/db.sock")), None);
+    assert_eq!(relative.unix(Carries::Streams, &path("run/../run/db.sock")), None);
     let name = UnixName::Abstract("db".to_owned());
     let abstracted = target("unix:@db").below(Path::new("/srv")).unwrap();
-    assert_eq!(abstracted.unix(&name), Some(&name));
-    assert_eq!(abstracted.unix(&path("db")), None);
-    assert_eq!(target("tcp:*:*").unix(&name), None);
+    assert_eq!(abstracted.unix(Carries::Streams, &name), Some(&name));
+    assert_eq!(abstracted.unix(Carries::Streams, &path("db")), None);
+    assert_eq!(target("tcp:*:*").unix(Carries::Streams, &name), None);
     let long = target("unix:db").below(Path::new(&"x".repeat(200))).unwrap_err().to_string();
     assert!(long.contains("its path is 203 bytes long"), "{long}");
 }

@@ -21,6 +21,14 @@ pub enum UnixName {
 }
 
 impl UnixName {
+    /// The name that an address has.
+    pub(crate) fn of(address: &str) -> Self {
+        match address.strip_prefix('@') {
+            Some(name) => Self::Abstract(name.to_owned()),
+            None => Self::Path(PathBuf::from(address)),
+        }
+    }
+
     /// The address that [`Net`](crate::net::Net) knows it by; `None` for a path that isn't UTF-8.
     pub fn address(&self) -> Option<Address> {
         match self {

@@ -38,6 +38,7 @@ impl OsListener {
         match at {
             Address::Stdio => Err(ErrorKind::InvalidInput.into()),
             Address::Tcp(address) => Self::tcp(*address, backlog, false),
+            Address::Udp(_) => Err(ErrorKind::Unsupported.into()),
             Address::Unix(name) => match name.strip_prefix('@') {
                 _ if matches!(&**name, "" | "@") => Err(ErrorKind::InvalidInput.into()),
                 Some(name) => Self::abstract_unix(name.as_bytes(), backlog),
@@ -72,8 +73,8 @@ impl OsListener {
     /// Listens on a path, with the permissions `mode`. A socket that a dead process left there is
     /// removed; one that somebody listens on, or a file that is no socket, is `AddrInUse`.
     pub fn unix(path: &Path, mode: Option<u32>, backlog: u32) -> io::Result<Self> {
-        remove_stale(path)?;
-        let socket = unix_socket()?;
+        remove_stale(path, SocketType::STREAM)?;
+        let socket = unix_socket(SocketType::STREAM)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
         // From here on the file is its own, and is removed with it.
         let bound = Self::unix_from(socket, Some(path.to_owned()));
@@ -85,7 +86,7 @@ impl OsListener {
 
     /// Listens on a name in Linux' abstract namespace.
     pub fn abstract_unix(name: &[u8], backlog: u32) -> io::Result<Self> {
-        let socket = unix_socket()?;
+        let socket = unix_socket(SocketType::STREAM)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
         Self::unix_from(socket, None).listen(backlog)
     }
@@ -173,7 +174,7 @@ impl Drop for OsListener {
 }
 
 /// Removes the socket at `path` if nobody listens on it.
-fn remove_stale(path: &Path) -> io::Result<()> {
+pub(super) fn remove_stale(path: &Path, kind: SocketType) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e),
@@ -183,10 +184,11 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Ok(_) => {}
     }
     // Without waiting: one whose backlog is full is alive, too.
-    match rustix::net::connect(unix_socket()?, &SocketAddrUnix::new(path)?) {
+    match rustix::net::connect(unix_socket(kind)?, &SocketAddrUnix::new(path)?) {
         Err(Errno::CONNREFUSED) => fs::remove_file(path),
         Err(Errno::NOENT) => Ok(()),
-        Ok(()) | Err(Errno::AGAIN) => Err(ErrorKind::AddrInUse.into()),
+        // Of another type, it is somebody's all the same.
+        Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(ErrorKind::AddrInUse.into()),
         Err(e) => Err(e.into()),
     }
 }

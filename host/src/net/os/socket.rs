@@ -21,10 +21,10 @@ pub(super) fn tcp_socket(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// A Unix socket for a stream.
-pub(super) fn unix_socket() -> io::Result<OwnedFd> {
+/// A Unix socket.
+pub(super) fn unix_socket(kind: SocketType) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?)
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)?)
 }
 
 /// An IPv4 peer of an IPv6 socket, as the IPv4 address that it is.

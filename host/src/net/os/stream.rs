@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::net as tcp;
 use rustix::io::Errno;
-use rustix::net::sockopt;
+use rustix::net::{SocketType, sockopt};
 
 use super::socket::{tcp_socket, unix_address, unix_socket};
 use super::stdio::Stdio;
@@ -28,6 +28,7 @@ impl OsStream {
         match to {
             Address::Tcp(address) => connect_tcp(*address, from),
             Address::Stdio => Err(ErrorKind::InvalidInput.into()),
+            Address::Udp(_) => Err(ErrorKind::Unsupported.into()),
             Address::Unix(_) if from.is_some() => Err(ErrorKind::InvalidInput.into()),
             Address::Unix(name) => connect_unix(name),
         }
@@ -84,7 +85,7 @@ fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> io::Result<OsStream> {
 }
 
 fn connect_unix(name: &str) -> io::Result<OsStream> {
-    let socket = unix_socket()?;
+    let socket = unix_socket(SocketType::STREAM)?;
     match rustix::net::connect(&socket, &unix_address(name)?) {
         Ok(()) => Ok(OsStream::Unix(tcp::UnixStream::from_std(socket.into()))),
         // The backlog is full. The kernel tells nobody when there is room in it, so this is final.

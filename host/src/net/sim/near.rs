@@ -12,12 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::io::Errno;
 
 use super::wire::{Near, Packet, Wire};
-use super::{Far, SimListener, SimNet, SimStream, Source, To, amount};
+use super::{Far, SimDatagrams, SimListener, SimNet, SimStream, Source, To, amount};
+use crate::net::datagram::{Batch, DatagramOption, Membership, Part, Place, Refusal};
 use crate::net::{Address, Net, Ready, Waker};
 
 impl Net for SimNet {
     type Listener = SimListener;
     type Stream = SimStream;
+    type Datagrams = SimDatagrams;
 
     fn now(&self) -> Instant {
         self.now
@@ -88,7 +90,7 @@ impl Net for SimNet {
                 (Address::Tcp(at), Some(ip)) => Address::Tcp((ip, at.port()).into()),
                 (address, _) => address,
             },
-            Address::Stdio | Address::Unix(_) => Address::Unix("".into()),
+            Address::Stdio | Address::Udp(_) | Address::Unix(_) => Address::Unix("".into()),
         };
         Ok((SimStream(wire), peer))
     }
@@ -230,6 +232,59 @@ impl Net for SimNet {
             self.reset_by_near(stream.0);
         }
     }
+
+    fn bind(&mut self, place: &Place) -> io::Result<SimDatagrams> {
+        self.tick();
+        self.bind_datagrams(place)
+    }
+
+    fn pair_with(&mut self, peer: &Address, from: Option<IpAddr>) -> io::Result<SimDatagrams> {
+        self.tick();
+        self.pair(peer, from)
+    }
+
+    fn watch_datagrams(&mut self, socket: &mut SimDatagrams, token: u64) -> io::Result<()> {
+        self.post.sockets[socket.0].token = Some(token);
+        self.edge(Source::Datagrams(socket.0));
+        Ok(())
+    }
+
+    fn datagrams_address(&self, socket: &SimDatagrams) -> io::Result<Address> {
+        Ok(self.datagrams_local(socket))
+    }
+
+    fn receive(&mut self, socket: &mut SimDatagrams, batch: &mut Batch) -> io::Result<bool> {
+        self.receive_datagrams(socket.0, batch)
+    }
+
+    fn send(&mut self, socket: &mut SimDatagrams, data: &[u8], parts: &[Part]) -> usize {
+        self.send_datagrams(socket.0, data, parts)
+    }
+
+    fn refusals(&mut self, socket: &mut SimDatagrams, refusals: &mut Vec<Refusal>) {
+        self.take_refusals(socket.0, refusals);
+    }
+
+    fn set_datagrams(
+        &mut self,
+        socket: &mut SimDatagrams,
+        option: &DatagramOption,
+    ) -> io::Result<()> {
+        self.set_option(socket.0, option)
+    }
+
+    fn join(&mut self, socket: &mut SimDatagrams, of: &Membership) -> io::Result<()> {
+        self.tick();
+        self.join_group(socket.0, of)
+    }
+
+    fn leave(&mut self, socket: &mut SimDatagrams, of: &Membership) -> io::Result<()> {
+        self.leave_group(socket.0, of)
+    }
+
+    fn close_datagrams(&mut self, socket: SimDatagrams) {
+        self.close_socket(socket.0);
+    }
 }
 
 impl SimNet {
@@ -241,7 +296,9 @@ impl SimNet {
 
     /// How long a poll waits that has nothing to report.
     fn wait(&mut self, timeout: Option<Duration>, woken: bool) -> Duration {
-        let arrival = self.schedule.first().map(|(at, _)| at.saturating_duration_since(self.now));
+        let arrival = self.schedule.first().map(|(at, _)| *at);
+        let arrival = arrival.into_iter().chain(self.next_letter()).min();
+        let arrival = arrival.map(|at| at.saturating_duration_since(self.now));
         let Some(wait) = arrival.into_iter().chain(timeout).min() else {
             return Duration::ZERO;
         };

@@ -7,8 +7,15 @@ use super::*;
 use crate::net::Net;
 
 /// No cuts, no delays, nothing spurious.
-pub(super) const CALM: Conditions =
-    Conditions { cut: 0, delay: Duration::ZERO, spurious: 0, refusals: 0, window: 64 * 1024 };
+pub(super) const CALM: Conditions = Conditions {
+    doubled: 0,
+    lost: 0,
+    cut: 0,
+    delay: Duration::ZERO,
+    spurious: 0,
+    refusals: 0,
+    window: 64 * 1024,
+};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
