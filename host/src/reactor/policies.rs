@@ -98,7 +98,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let name = &*settings.name;
         tracing::debug!(service = name, %peer, "a connection is turned away: {why}");
         if service.quiet_until.is_none_or(|until| until <= self.told) {
-            tracing::warn!(service = name, %peer, "{count} connections turned away, this one as {why}");
+            tracing::warn!(service = name, %peer, "{count} turned away, this connection as {why}");
             service.turned_away = 0;
             service.quiet_until = Some(self.told + QUIET);
         }
