@@ -5,7 +5,7 @@ mod privileges;
 mod tls;
 
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tracing::level_filters::LevelFilter;
 use crate::config::{Config, Service, Store, User};
 use crate::net::Net;
 use crate::net::os::{self, OsNet};
-use crate::plugin::{LogLevel, Ticker};
+use crate::plugin::{LogLevel, ServiceFacts, Ticker};
 use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
 use crate::transport::endpoint::{Endpoint, Socket, UnixName};
@@ -99,7 +99,8 @@ impl Server {
             .context("can't start the threads for blocking work")?;
         let certificates =
             certificates.start().context("can't start the thread that looks after certificates")?;
-        let endpoints = plans.iter().map(Plan::endpoints).collect();
+        let endpoints: Vec<_> = plans.iter().map(Plan::endpoints).collect();
+        tell_services(config, &mut plans, &endpoints);
         let (workers, mailboxes) = start_workers(config, plans, &pool, workers)?;
         let grace = config.grace;
         Ok(Self { endpoints, workers, mailboxes, grace, signals, certificates, ticker, pool })
@@ -212,12 +213,28 @@ fn hand_over(config: &Config, user: &User, plans: &[Plan]) -> Result<()> {
             .with_context(|| format!("can't make {} for {}", state.display(), user.name))?;
     }
     for endpoint in plans.iter().flat_map(|plan| &plan.endpoints) {
-        if let Socket::Unix { name: UnixName::Path(path), .. } = &endpoint.socket {
+        if let Socket::Unix { name: UnixName::Path(path), .. }
+        | Socket::UnixDatagram { name: UnixName::Path(path), .. } = &endpoint.socket
+        {
             give(path, user)
                 .with_context(|| format!("can't give {} to {}", path.display(), user.name))?;
         }
     }
     Ok(())
+}
+
+/// Tells the plugins that may know it what was bound.
+fn tell_services(config: &Config, plans: &mut [Plan], bound: &[(String, Vec<String>)]) {
+    let served = |(name, endpoints): &(String, Vec<String>)| ServiceFacts {
+        name: name.clone(),
+        endpoints: endpoints.clone(),
+    };
+    let services: Arc<[ServiceFacts]> = bound.iter().map(served).collect();
+    for (service, plan) in config.services.iter().zip(plans) {
+        if service.grants.services {
+            plan.settings.plugin.set_services(Arc::clone(&services));
+        }
+    }
 }
 
 fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {

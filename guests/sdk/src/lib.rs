@@ -92,6 +92,7 @@ pub mod random;
 mod reconnecting;
 pub mod resolver;
 mod semaphore;
+pub mod services;
 pub mod sql;
 #[doc(hidden)]
 pub mod stream_bindings;

@@ -31,6 +31,8 @@ pub struct Grants {
     pub multicast: Vec<IpNet>,
     /// `jobs = true`: it may have work done on other threads.
     pub jobs: bool,
+    /// `services = true`: it may know what this host serves.
+    pub services: bool,
     /// `sql = "file"`: it has a database, and may use all of it but the keys of `key-value`.
     pub sql: Option<Store>,
     /// `key-value = "file"`: the same for one table of it. Where both are given they are the same.
@@ -57,6 +59,7 @@ impl Grants {
             ("listen", !self.listen.is_empty()),
             ("multicast", !self.multicast.is_empty()),
             ("resolver", self.resolver),
+            ("services", self.services),
             ("sql", self.sql.is_some()),
         ];
         all.into_iter().filter_map(|(key, granted)| granted.then_some(key)).collect()
@@ -79,6 +82,7 @@ impl Grants {
             listen: list(&mut section, "listen", &RANGES, folder, mistakes),
             multicast: multicast(&mut section, mistakes),
             jobs: section.flag("jobs", mistakes),
+            services: section.flag("services", mistakes),
             sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
             key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
         };

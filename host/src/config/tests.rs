@@ -56,6 +56,7 @@ fn everything_that_can_be_said() {
         connect = ["tcp:10.0.0.0/8:5432", "unix:run/db.sock"]
         listen = ["tcp:40000-40100:interface=127.0.0.1", "unix:run/x.sock"]
         jobs = true
+        services = true
         sql = "file"
         key-value = "file"
 
@@ -105,11 +106,12 @@ fn everything_that_can_be_said() {
         ],
         multicast: Vec::new(),
         jobs: true,
+        services: true,
         sql: Some(Store::File),
         key_value: Some(Store::File),
     };
     assert_eq!(site.grants, grants);
-    let keys = ["connect", "files", "jobs", "key-value", "listen", "resolver", "sql"];
+    let keys = ["connect", "files", "jobs", "key-value", "listen", "resolver", "services", "sql"];
     assert_eq!(site.grants.keys(), keys);
     assert_eq!(config.database(site), folder.path().join("var/state/site.sqlite"));
     let want = json!({

@@ -1,6 +1,7 @@
 //! A plugin that was loaded: compiled, checked against the contract, ready to be instantiated.
 
 use std::fmt;
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
@@ -21,6 +22,8 @@ pub struct Plugin {
     pub(super) exports: Exports,
     /// `None` where it exports no `job`, or its service grants it none.
     pub(super) jobs: Option<JobCode>,
+    /// What its instances are told that the host serves.
+    pub(super) services: Arc<[ServiceFacts]>,
 }
 
 /// Where a component's exports are: looked up once.
@@ -34,6 +37,15 @@ pub(super) struct Exports {
     pub(super) half_close: Option<half_close::GuestIndices>,
     pub(super) handshake: Option<handshake::GuestIndices>,
     pub(super) stopping: Option<stopping::GuestIndices>,
+}
+
+/// A service of the host, as plugins that are granted `services` know it.
+#[derive(Clone, Debug)]
+pub struct ServiceFacts {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its endpoints, as they are bound.
+    pub endpoints: Vec<String>,
 }
 
 /// Why a file can't be served as a plugin, and what would be right.
@@ -74,7 +86,12 @@ impl Plugin {
             true => JobCode::find(engines, bytes, &pre)?,
             false => None,
         };
-        Ok(Self { compiler: compiler.clone(), pre, exports, jobs })
+        Ok(Self { compiler: compiler.clone(), pre, exports, jobs, services: Arc::default() })
+    }
+
+    /// Says what the instances that are made from now on are told that the host serves.
+    pub fn set_services(&mut self, services: Arc<[ServiceFacts]>) {
+        self.services = services;
     }
 
     /// Whether it has protocols for streams.
@@ -232,7 +249,7 @@ const GROUND: [&str; 9] =
     ["clock", "datagrams", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
 
 /// Interfaces that need a grant, each with the grant's key.
-const GRANTS: [(&str, &str); 8] = [
+const GRANTS: [(&str, &str); 9] = [
     ("client-endpoints", "connect"),
     ("files", "files"),
     ("jobs", "jobs"),
@@ -240,5 +257,6 @@ const GRANTS: [(&str, &str); 8] = [
     ("multicast", "multicast"),
     ("resolver", "resolver"),
     ("server-endpoints", "listen"),
+    ("services", "services"),
     ("sql", "sql"),
 ];

@@ -6,6 +6,7 @@ mod files;
 mod jobs;
 mod key_value;
 mod resolver;
+mod services;
 mod sql;
 mod tls;
 mod transports;

@@ -109,6 +109,7 @@ impl Instance {
             store.epoch_deadline_callback(move |guest| past_deadline(guest, cpu_time));
         }
         store.data_mut().outbox = lent.take();
+        store.data_mut().services = Arc::clone(&plugin.services);
         arm(&mut store, metering, limits.start_deadline);
         let exports = Exports::load(plugin, &mut store);
         *lent = store.data_mut().outbox.take();

@@ -16,7 +16,7 @@ mod outbox;
 mod slots;
 
 pub use bindings::torsade::plugin::datagrams::{Ipv6Peer, Part, Peer};
-pub use component::{LoadError, Plugin};
+pub use component::{LoadError, Plugin, ServiceFacts};
 pub use engine::{Engines, EnginesConfig, Metering, Ticker};
 pub use instance::{ConnFacts, DatagramProtocol, Fault, Instance, Origin, Protocol, SocketFacts};
 pub use job::Job;

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use wasmtime::component::Resource;
 
 use super::bindings::torsade::plugin::datagrams::Part;
+use super::component::ServiceFacts;
 use super::limits::{Limits, Usage};
 use super::slots::Slots;
 use crate::capability::datagrams::{Membership, SocketOption};
@@ -274,6 +275,8 @@ pub(crate) struct Guest {
     pub(super) sockets: Slots<SocketHandle>,
     /// It runs a job, which can ask nothing.
     pub(super) is_job: bool,
+    /// What it is told that the host serves.
+    pub(super) services: Arc<[ServiceFacts]>,
     /// Bytes that its outcomes hold.
     kept: usize,
     /// Deferreds that have neither fired nor been forgotten.
@@ -349,6 +352,7 @@ impl Guest {
             certificates: Slots::default(),
             sockets: Slots::default(),
             is_job: false,
+            services: Arc::default(),
             kept: 0,
             in_flight: 0,
             usage: Usage::new(&limits),

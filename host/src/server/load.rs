@@ -14,7 +14,9 @@ use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
 use crate::config::{Config, Instances, PluginSource, Service, Store};
 use crate::net::os;
-use crate::plugin::{Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, Ticker};
+use crate::plugin::{
+    Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, ServiceFacts, Ticker,
+};
 use crate::reactor::{Policies, ServiceSettings};
 use crate::throttle::Rates;
 use crate::transport::endpoint::Carries;
@@ -26,16 +28,28 @@ pub(super) fn load(
     plugins: &[Vec<u8>],
     engines: &Engines,
 ) -> Result<Vec<ServiceSettings>> {
+    let written: Arc<[ServiceFacts]> = config.services.iter().map(as_written).collect();
     let services = config.services.iter().zip(plugins);
     services
         .map(|(service, bytes)| {
-            load_service(service, bytes, engines)
+            load_service(service, &written, bytes, engines)
                 .with_context(|| format!("service.{}", service.name))
         })
         .collect()
 }
 
-fn load_service(service: &Service, bytes: &[u8], engines: &Engines) -> Result<ServiceSettings> {
+/// A service before its endpoints are bound.
+fn as_written(service: &Service) -> ServiceFacts {
+    let endpoints = service.listen.iter().map(ToString::to_string).collect();
+    ServiceFacts { name: service.name.to_string(), endpoints }
+}
+
+fn load_service(
+    service: &Service,
+    written: &Arc<[ServiceFacts]>,
+    bytes: &[u8],
+    engines: &Engines,
+) -> Result<ServiceSettings> {
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
     // Without a connection to wait for, there is one instance, from start to stop.
     let per_connection =
@@ -46,10 +60,13 @@ fn load_service(service: &Service, bytes: &[u8], engines: &Engines) -> Result<Se
         deadline: service.limits.job_deadline,
         ..(*limits).clone()
     });
-    let plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
+    let mut plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     check_exports(service, &plugin)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
+    if service.grants.services {
+        plugin.set_services(Arc::clone(written));
+    }
     let config = service.config.to_string();
     let Service { limits: wanted, name, .. } = service;
     let connections =

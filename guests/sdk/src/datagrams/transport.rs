@@ -186,3 +186,12 @@ impl<P> Clone for DatagramTransport<P> {
         DatagramTransport { shared: Rc::clone(&self.shared) }
     }
 }
+
+/// Whether both name the same socket.
+impl<P> PartialEq for DatagramTransport<P> {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl<P> Eq for DatagramTransport<P> {}
