@@ -1,0 +1,250 @@
+//! Joins discovery to the host: its sockets, its clock and timers, and a stream for questions.
+
+use std::cell::{Cell, RefCell};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+
+use torsade_guest::datagrams::{
+    Batch, DatagramPlugin, DatagramProtocol, DatagramTransport, Membership, Peer,
+};
+use torsade_guest::timers::{self, DelayedCall};
+use torsade_guest::{
+    Deferred, Failure, Origin, Plugin, Protocol, Reason, Transport, Waiting, clock, error, info,
+    random, services, warn,
+};
+
+use crate::config::{Bound, Settings, Setup};
+use crate::discovery::{Discovery, PORT, To};
+use crate::lines;
+
+/// The group of IPv4 (RFC 6762, section 3).
+const GROUP_IPV4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+
+/// The group of IPv6.
+const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 0xFB);
+
+/// What messages of mDNS are sent with (RFC 6762, section 11).
+const HOPS: u8 = 255;
+
+/// The longest question over a stream, in bytes.
+const LINE_MAX: usize = 1000;
+
+struct Server {
+    node: Rc<Node>,
+}
+
+/// This host on its network. One for all sockets.
+struct Node {
+    setup: Setup,
+    interface: Option<String>,
+    /// From the first socket that is in its group.
+    discovery: RefCell<Option<Discovery>>,
+    sockets: RefCell<Vec<DatagramTransport<Socket>>>,
+    timer: Cell<Option<DelayedCall>>,
+}
+
+impl Plugin for Server {
+    /// All sockets of a host have the same names.
+    const SHARED_STATE: bool = true;
+
+    type Config = Settings;
+    type Protocol = Asker;
+
+    fn start(settings: Settings) -> Result<Self, String> {
+        let bound = if settings.names_services() { services::all() } else { Vec::new() };
+        let bound = bound.into_iter();
+        let bound: Vec<_> = bound
+            .map(|service| Bound { service: service.name, endpoints: service.endpoints })
+            .collect();
+        let node = Node {
+            setup: settings.check(&bound)?,
+            interface: settings.interface,
+            discovery: RefCell::new(None),
+            sockets: RefCell::new(Vec::new()),
+            timer: Cell::new(None),
+        };
+        Ok(Server { node: Rc::new(node) })
+    }
+
+    fn build_protocol(&mut self, transport: Transport<Asker>, _: Origin) -> Option<Asker> {
+        Some(Asker { transport, node: Rc::clone(&self.node), input: Vec::new() })
+    }
+
+    fn stopping(&mut self) {
+        self.node.with(Discovery::stop);
+    }
+}
+
+impl DatagramPlugin for Server {
+    type DatagramProtocol = Socket;
+
+    fn build_datagram_protocol(
+        &mut self,
+        transport: DatagramTransport<Socket>,
+        _: Origin,
+    ) -> Option<Socket> {
+        if let Err(failure) = set_up(&transport, self.node.interface.as_deref()) {
+            error!("{failure}");
+            return None;
+        }
+        let mut membership = Membership::of(group(&transport).ip().to_string());
+        membership.interface.clone_from(&self.node.interface);
+        let (node, socket) = (Rc::clone(&self.node), transport.clone());
+        let joined = Deferred::from(transport.join(&membership)).both(move |joined| {
+            match joined {
+                Ok(()) => node.add(socket),
+                Err(failure) => error!("can't join {}: {failure}", membership.group),
+            }
+            Ok(())
+        });
+        joined.detach();
+        Some(Socket { transport, node: Rc::clone(&self.node) })
+    }
+}
+
+/// Has messages leave as those of mDNS do.
+fn set_up(transport: &DatagramTransport<Socket>, interface: Option<&str>) -> Result<(), Failure> {
+    transport.set_multicast_ttl(HOPS)?;
+    interface.map_or(Ok(()), |name| transport.set_multicast_interface(name))
+}
+
+/// The group of a socket's family.
+fn group(transport: &DatagramTransport<Socket>) -> SocketAddr {
+    match transport.local_address().host.contains(':') {
+        true => (GROUP_IPV6, PORT).into(),
+        false => (GROUP_IPV4, PORT).into(),
+    }
+}
+
+impl Node {
+    /// A socket is in its group.
+    fn add(self: &Rc<Self>, socket: DatagramTransport<Socket>) {
+        self.sockets.borrow_mut().push(socket);
+        if self.discovery.borrow().is_none() {
+            let discovery = Discovery::new(&self.setup, clock::monotonic(), random::number());
+            *self.discovery.borrow_mut() = Some(discovery);
+        }
+        self.settle();
+    }
+
+    /// Has something happen, and sends what came of it.
+    fn with(self: &Rc<Self>, event: impl FnOnce(&mut Discovery)) {
+        if let Some(discovery) = self.discovery.borrow_mut().as_mut() {
+            event(discovery);
+        }
+        self.settle();
+    }
+
+    /// Does what is due, sends what came of it, and sets the timer for what is due next.
+    fn settle(self: &Rc<Self>) {
+        let mut discovery = self.discovery.borrow_mut();
+        let Some(discovery) = discovery.as_mut() else { return };
+        let now = clock::monotonic();
+        discovery.on_time(now);
+        while let Some((to, message)) = discovery.take_message() {
+            self.send(to, &message);
+        }
+        while let Some(event) = discovery.take_event() {
+            info!("{event}");
+        }
+        let node = Rc::downgrade(self);
+        let again = move || {
+            if let Some(node) = node.upgrade() {
+                node.settle();
+            }
+        };
+        let wait = discovery.deadline().map(|deadline| deadline.saturating_sub(now));
+        match wait.map(|wait| timers::call_later(wait, again)).transpose() {
+            Ok(timer) => self.timer.set(timer),
+            // What comes next sets it again.
+            Err(failure) => warn!("{failure}"),
+        }
+    }
+
+    fn send(&self, to: To, message: &[u8]) {
+        for socket in self.sockets.borrow().iter() {
+            let group = group(socket);
+            match to {
+                To::Group => socket.write(message, &group.into()),
+                To::Peer(peer) if peer.is_ipv4() == group.is_ipv4() => {
+                    return socket.write(message, &peer.into());
+                }
+                To::Peer(_) => {}
+            }
+        }
+    }
+}
+
+/// One socket.
+struct Socket {
+    transport: DatagramTransport<Socket>,
+    node: Rc<Node>,
+}
+
+impl DatagramProtocol for Socket {
+    fn datagrams_received(&mut self, batch: Batch<'_>) {
+        let now = clock::monotonic();
+        self.node.with(|discovery| {
+            for (peer, datagram) in batch {
+                if let Some(from) = peer.socket_addr() {
+                    discovery.received(now, from, datagram);
+                }
+            }
+        });
+    }
+
+    fn connection_refused(&mut self, peer: &Peer, why: Failure) {
+        torsade_guest::debug!("{peer}: {why}");
+    }
+
+    fn closed(&mut self, _: Reason) {
+        let mut sockets = self.node.sockets.borrow_mut();
+        sockets.retain(|socket| *socket != self.transport);
+    }
+}
+
+/// One who asks by lines what is known.
+struct Asker {
+    transport: Transport<Asker>,
+    node: Rc<Node>,
+    /// What arrived and has no end yet.
+    input: Vec<u8>,
+}
+
+impl Protocol for Asker {
+    fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
+        self.input.extend_from_slice(data);
+        self.answer();
+        None
+    }
+
+    fn write_drained(&mut self) {
+        self.transport.resume_producing();
+        self.answer();
+    }
+}
+
+impl Asker {
+    /// Answers the lines that are whole, as long as the peer takes the answers.
+    fn answer(&mut self) {
+        while let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
+            if self.transport.room() == 0 {
+                return self.transport.pause_producing();
+            }
+            let line: Vec<u8> = self.input.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let discovery = self.node.discovery.borrow();
+            match discovery.as_ref() {
+                Some(discovery) => self.transport.write(lines::answer(discovery, &line).as_bytes()),
+                None => self.transport.write(b"error: no network is joined yet\n.\n"),
+            }
+        }
+        if self.input.len() > LINE_MAX {
+            self.transport.write(b"error: the line is too long\n.\n");
+            self.transport.lose_connection();
+        }
+    }
+}
+
+torsade_guest::export!(Server);
+torsade_guest::export_datagrams!(Server);
