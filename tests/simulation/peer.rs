@@ -1,5 +1,7 @@
 //! The far ends: what each sent, and what it got.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result, ensure};
 use torsade::net::Address;
 use torsade::net::sim::{Far, SimNet};
@@ -63,6 +65,14 @@ impl Peer {
     pub(crate) fn dialled(far: Far, address: Address, is_rude: bool) -> Self {
         let peer = Self::new(far, Kind::Asker);
         Self { address, is_dialled: true, is_rude, may_refuse: true, ..peer }
+    }
+
+    /// One whom a proxy hands over, and the header that says so.
+    pub(crate) fn proxied(far: Far, kind: Kind) -> (Self, Vec<u8>) {
+        let Address::Tcp(proxy) = SimNet::far_address(far) else { unreachable!("it is TCP") };
+        let client = SocketAddr::from(([203, 0, 113, 1], proxy.port()));
+        let header = format!("PROXY TCP4 {} 198.51.100.1 {} 7\r\n", client.ip(), client.port());
+        (Self { address: Address::Tcp(client), ..Self::new(far, kind) }, header.into_bytes())
     }
 
     /// Whether it may do more.

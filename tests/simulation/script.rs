@@ -43,7 +43,7 @@ pub(crate) fn crowd() -> Result<()> {
     let settings = Settings { connections: 1, ..Settings::CALM };
     let mut world = World::new(unhindered(), 0, &settings, false)?;
     for _ in 0..20 {
-        world.connect(1);
+        world.connect(5);
         world.pass(Duration::from_millis(1))?;
     }
     let timers = world.reactor.counts().timers;

@@ -124,8 +124,11 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
             effects: settings.deferreds.max(1000),
             ..limits()
         }),
-        endpoints: Arc::new([]),
-        trusted_proxies: Arc::new([]),
+        endpoints: match kind {
+            Kind::Echo => Arc::new(["haproxy:tcp:1".parse().expect("it is an endpoint")]),
+            Kind::Asker | Kind::Http | Kind::Unruly => Arc::new([]),
+        },
+        trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("it is a network")]),
         census: Arc::new(Census::new(settings.connections, None).with_rates(rates(settings.rate))),
         policies: Policies::default(),
         unsent: 256 * KIB,
@@ -133,7 +136,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         unsent_low: 4 * KIB,
         drain: Duration::from_secs(60),
         linger: Duration::from_secs(20),
-        handshake: Duration::from_secs(10),
+        handshake: Duration::from_secs(60),
         handshakes: 1_000,
         files: Some(plugins.root.clone()),
         cached_files: settings.cached_files,

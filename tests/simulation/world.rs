@@ -114,7 +114,14 @@ impl<N: Simulated> World<N> {
         let listener = self.listeners[service];
         let sim = self.reactor.net().sim();
         let refuses = sim.conditions().refusals > 0;
-        let mut peer = Peer::new(sim.connect(listener), SERVICES[service].0);
+        let (far, kind) = (sim.connect(listener), SERVICES[service].0);
+        let mut peer = if kind == Kind::Echo {
+            let (peer, header) = Peer::proxied(far, kind);
+            sim.send(far, &header);
+            peer
+        } else {
+            Peer::new(far, kind)
+        };
         peer.may_refuse = refuses || self.refuses || self.stopped;
         self.peers.push(peer);
         self.peers.len() - 1

@@ -105,10 +105,10 @@ impl Service {
             .field("listen")
             .map(|field| listen(&field, folder, mistakes))
             .unwrap_or_default();
-        let trusted_proxies = section
-            .field("trusted-proxies")
-            .map(|field| trusted_proxies(&field, &listen, mistakes))
-            .unwrap_or_else(|| TRUSTED_PROXIES_DEFAULT.into());
+        let trusted_proxies = match section.field("trusted-proxies") {
+            Some(field) => trusted_proxies(&field, &listen, mistakes),
+            None => TRUSTED_PROXIES_DEFAULT.into(),
+        };
         let peers = peers::read(&mut section, mistakes);
         let given = section.field("instances");
         let instances = given.as_ref().and_then(|field| mistakes.keep(instances(field)));

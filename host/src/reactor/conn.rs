@@ -56,7 +56,7 @@ pub(super) struct Conn<S> {
     pub(super) unbuilt: bool,
     pub(super) peer: Address,
     /// What came of the header that a proxy begins with, while the protocol waits for it.
-    pub(super) header: Option<Box<Vec<u8>>>,
+    pub(super) header: Option<Vec<u8>>,
     /// This side's address, where the proxy has said it.
     pub(super) local: Option<Box<Address>>,
 }

@@ -371,12 +371,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             timers.retain(|due| match due {
                 Due::Accept(listener) => listeners.get(Id::from_u64(*listener)).is_some(),
                 Due::Dial(life, id) => dials.contains(&(*life, *id)),
-                Due::Drain(conn, _)
-                | Due::Header(conn)
-                | Due::Linger(conn)
-                | Due::Policy(conn, _) => conns.get(Id::from_u64(*conn)).is_some(),
+                Due::Drain(conn, _) | Due::Linger(conn) | Due::Policy(conn, _) => {
+                    conns.get(Id::from_u64(*conn)).is_some()
+                }
                 Due::Handshake(conn) => {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.securing.is_some())
+                }
+                Due::Header(conn) => {
+                    conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.header.is_some())
                 }
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
                 Due::Line(..) => true,

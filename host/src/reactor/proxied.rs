@@ -37,7 +37,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// The connection's protocol waits for the proxy's header.
     pub(super) fn await_header(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.header = Some(Box::default());
+        conn.header = Some(Vec::new());
         let at = self.net.now() + self.services[conn.service].settings.handshake;
         self.add_timer(at, Due::Header(id.to_u64()));
     }

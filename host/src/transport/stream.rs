@@ -19,11 +19,7 @@ pub(crate) struct Stream<S> {
     /// Of an encrypted stream, from the beginning of its handshake on.
     tls: Option<Box<Tls>>,
     /// Bytes that were read before their time, and are read next.
-    #[expect(
-        clippy::box_collection,
-        reason = "few streams have any, so that an idle one is small"
-    )]
-    ahead: Option<Box<Vec<u8>>>,
+    ahead: Option<Box<Ahead>>,
     /// What is at the head of `out` goes out in clear, though `tls` is there.
     clear: bool,
     /// `None` while nothing waits to be sent.
@@ -43,6 +39,14 @@ pub(crate) struct Stream<S> {
     /// How many bytes [`Stream::flush`] may send: as many as it can, unless [`Stream::allow`] says
     /// less.
     most: usize,
+}
+
+/// Bytes that were put back.
+#[derive(Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    /// How many of them were read again.
+    taken: usize,
 }
 
 /// `Open` → `Closing` → `Closed`, never back. `Closing` still sends what is queued.
@@ -153,7 +157,9 @@ impl<S> Stream<S> {
     /// Puts bytes back that were read before their time.
     pub(crate) fn unread(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.ahead.get_or_insert_default().splice(..0, bytes.iter().copied());
+            let ahead = self.ahead.get_or_insert_default();
+            ahead.bytes.splice(..ahead.taken, bytes.iter().copied());
+            ahead.taken = 0;
         }
     }
 
@@ -178,10 +184,11 @@ impl<S> Stream<S> {
 
     fn read_plain<N: Net<Stream = S>>(&mut self, net: &mut N, buffer: &mut [u8]) -> Read {
         if let Some(ahead) = &mut self.ahead {
-            let n = ahead.len().min(buffer.len());
-            buffer[..n].copy_from_slice(&ahead[..n]);
-            ahead.drain(..n);
-            if ahead.is_empty() {
+            let left = &ahead.bytes[ahead.taken..];
+            let n = left.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&left[..n]);
+            ahead.taken += n;
+            if ahead.taken == ahead.bytes.len() {
                 self.ahead = None;
             }
             return Read::Data(n);
@@ -515,3 +522,46 @@ const RECORD_BYTES: usize = 16 * 1024 + 2048 + 5;
 
 /// From this size on a write that nothing waits before goes to the kernel without being copied.
 const WRITE_THROUGH: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Read, Stream};
+    use crate::net::Net;
+    use crate::net::sim::{Conditions, SimNet, SimStream};
+
+    const CALM: Conditions =
+        Conditions { cut: 0, delay: Duration::ZERO, spurious: 0, refusals: 0, window: 64 * 1024 };
+
+    #[test]
+    fn what_is_put_back_comes_before_what_the_network_has() {
+        let mut net = SimNet::with(1, CALM);
+        let mut listener = net.listener();
+        net.watch_listener(&mut listener, 1).unwrap();
+        let _far = net.connect(0);
+        let io: SimStream = loop {
+            net.poll(None, &mut Vec::new()).unwrap();
+            if let Ok((io, _)) = net.accept(&mut listener) {
+                break io;
+            }
+        };
+        let mut stream = Stream::new(io);
+        let mut buffer = [0; 4];
+        assert!(!stream.may_read());
+        assert_eq!(stream.read(&mut net, &mut buffer), Read::Nothing);
+        stream.unread(b"");
+        assert!(!stream.may_read());
+        stream.unread(b"defghi");
+        assert_eq!(stream.read(&mut net, &mut buffer), Read::Data(4));
+        assert_eq!(&buffer, b"defg");
+        stream.unread(b"efg");
+        stream.unread(b"abcd");
+        let mut read = Vec::new();
+        while stream.may_read() {
+            let Read::Data(n) = stream.read(&mut net, &mut buffer) else { panic!("no data") };
+            read.extend_from_slice(&buffer[..n]);
+        }
+        assert_eq!(read, b"abcdefghi");
+    }
+}
