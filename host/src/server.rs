@@ -88,6 +88,10 @@ impl Server {
 
         let workers = config.workers.unwrap_or_else(cores);
         let mut plans = plan(config, settings, workers, &mut inherited)?;
+        for unused in inherited.unused() {
+            tracing::warn!("systemd handed over {unused}, which no endpoint names: it is closed");
+        }
+        drop(inherited);
         if let Some(user) = &config.user {
             hand_over(config, user, &plans)?;
             become_user(user)?;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("ways_in::files_are_read_and_written", files_are_read_and_written),
         trial("ways_in::a_file_is_sent_to_a_file_and_to_a_pipe", a_file_is_sent),
+        trial("ways_in::each_half_of_pipes_ends_alone", each_half_ends_alone),
         trial("ways_in::nothing_to_read_is_an_end", nothing_to_read_is_an_end),
         trial("ways_in::a_reader_who_is_gone_ends_it", a_reader_who_is_gone_ends_it),
         trial("ways_in::what_others_share_blocks_again_afterwards", blocks_again_afterwards),
@@ -86,6 +88,32 @@ fn a_file_is_sent() -> Result<()> {
     Ok(())
 }
 
+/// A plugin that tells the ends of both halves apart: it forwards them.
+fn each_half_ends_alone() -> Result<()> {
+    let target = TcpListener::bind("127.0.0.1:0")?;
+    let to = format!("tcp:127.0.0.1:{}", target.local_addr()?.port());
+    let more = format!("grants = {{ connect = [\"{to}\"] }}\nconfig = {{ to = \"{to}\" }}\n");
+    let folder = folder(&(service("portforward", "stdio:") + &more))?;
+    let mut child = up(folder.path())?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let (mut near, _) = target.accept()?;
+    near.set_read_timeout(Some(PATIENCE))?;
+    near.write_all(b"all that there is")?;
+    near.shutdown(Shutdown::Write)?;
+    let mut said = Vec::new();
+    child.stdout.take().context("it is a pipe")?.read_to_end(&mut said)?;
+    ensure!(said == b"all that there is", "{}", said.escape_ascii());
+    // The input goes on, and its end too is told.
+    let mut input = child.stdin.take().context("it is a pipe")?;
+    input.write_all(b"and more")?;
+    let mut heard = [0; 8];
+    near.read_exact(&mut heard)?;
+    ensure!(&heard == b"and more", "{}", heard.escape_ascii());
+    drop(input);
+    ensure!(near.read(&mut heard)? == 0, "it goes on");
+    ensure!(child.wait()?.success(), "{}", fs::read_to_string(folder.path().join("log"))?);
+    Ok(())
+}
+
 fn nothing_to_read_is_an_end() -> Result<()> {
     let folder = folder(&service("echo", "stdio:"))?;
     let output = up(folder.path())?.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
@@ -122,7 +150,7 @@ fn blocks_again_afterwards() -> Result<()> {
     let mut child = on_socket(folder.path(), far)?;
     echoes(&mut near, b"hello")?;
     ensure!(!blocks()?, "the host would block");
-    near.shutdown(std::net::Shutdown::Write)?;
+    near.shutdown(Shutdown::Write)?;
     ensure!(child.wait()?.success(), "{}", fs::read_to_string(folder.path().join("log"))?);
     ensure!(blocks()?, "it doesn't block any more");
     Ok(())

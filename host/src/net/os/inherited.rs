@@ -100,6 +100,13 @@ impl Inherited {
         }
     }
 
+    /// What systemd handed over and nobody has taken, as endpoints.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let is_left = |index: u32| self.sockets.iter().any(|(number, _)| *number == FIRST + index);
+        let handed_over = (0..).zip(&self.names).filter(|(index, _)| is_left(*index));
+        handed_over.map(|(index, name)| show(index, name)).collect()
+    }
+
     /// Standard input and output, where they were taken.
     pub(crate) fn stdio(&mut self) -> io::Result<Stdio> {
         self.stdio.take().ok_or_else(|| io::Error::other("they are not this program's to take"))
@@ -112,12 +119,15 @@ impl Inherited {
                  is this started by a socket unit?",
             );
         }
-        let there = (0..).zip(&self.names).map(|(index, name): (u32, _)| match name.as_str() {
-            "" => format!("index={index}"),
-            name => format!("index={index} (name={name})"),
-        });
-        let there: Vec<_> = there.collect();
+        let there: Vec<_> = (0..).zip(&self.names).map(|(index, name)| show(index, name)).collect();
         io::Error::other(format!("systemd has handed over {}", there.join(", ")))
+    }
+}
+
+fn show(index: u32, name: &str) -> String {
+    match name {
+        "" => format!("index={index}"),
+        name => format!("index={index} (name={name})"),
     }
 }
 
