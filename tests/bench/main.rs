@@ -7,6 +7,7 @@
 mod arguments;
 mod blocking;
 mod child;
+mod datagrams;
 mod epoll;
 mod load;
 mod machine;

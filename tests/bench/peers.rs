@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 
 use crate::child::Server;
 use crate::load::{dial, http, tls};
-use crate::roles::SERVE_EPOLL;
+use crate::roles::{SERVE_DATAGRAMS, SERVE_EPOLL};
 use crate::rows::{Guest, Instances, Kind, SMALL};
 use crate::workplace::Workplace;
 use crate::{blocking, timers};
@@ -44,6 +44,7 @@ impl Peer {
         let port = free_port()?;
         let mut behind = None;
         let server = match kind {
+            Kind::Datagrams => start_own(SERVE_DATAGRAMS, place.server_core, place, port)?,
             Kind::Epoll => start_epoll(place.server_core, place, port)?,
             Kind::Haproxy(hops) => {
                 let chain = start_chain(place, port, hops, &mut behind)?;
@@ -53,9 +54,12 @@ impl Peer {
             Kind::NginxTls => start_nginx(place, port, true)?,
             Kind::Torsade(guest, instances) => {
                 let chain = match guest {
-                    Guest::Blocking | Guest::Echo | Guest::Http | Guest::Https | Guest::Timing => {
-                        vec![port]
-                    }
+                    Guest::Blocking
+                    | Guest::Datagrams
+                    | Guest::Echo
+                    | Guest::Http
+                    | Guest::Https
+                    | Guest::Timing => vec![port],
                     Guest::Portforward(hops) => start_chain(place, port, hops, &mut behind)?,
                 };
                 start_torsade(place, &chain, guest, instances)?
@@ -73,6 +77,9 @@ impl Peer {
             }
             Kind::Torsade(Guest::Timing, _) => {
                 peer.server.wait_until(patience, || timers::Talk::begin(port))?;
+            }
+            Kind::Datagrams | Kind::Torsade(Guest::Datagrams, _) => {
+                peer.server.wait_until(patience, || ask_datagrams(port))?;
             }
             Kind::Epoll | Kind::Haproxy(_) | Kind::Torsade(..) => {
                 peer.server.wait_until(patience, || ask_echo(port))?;
@@ -115,6 +122,17 @@ fn ask_echo(port: u16) -> Result<()> {
     Ok(())
 }
 
+fn ask_datagrams(port: u16) -> Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    socket.send(b"is anybody there?")?;
+    let mut got = [0; 100];
+    let length = socket.recv(&mut got)?;
+    ensure!(&got[..length] == b"is anybody there?", "the echo is wrong");
+    Ok(())
+}
+
 fn ask_http(port: u16) -> Result<()> {
     let answer = http::ask(&mut dial(port, 0)?, &SMALL.path())?;
     ensure!(answer.body == SMALL.content(), "{} has another content", SMALL.path());
@@ -128,8 +146,13 @@ fn ask_https(port: u16, trusting: &Arc<ClientConfig>) -> Result<()> {
 }
 
 fn start_epoll(core: usize, place: &Workplace, port: u16) -> Result<Server> {
+    start_own(SERVE_EPOLL, core, place, port)
+}
+
+/// This program, in the role of a server.
+fn start_own(role: &str, core: usize, place: &Workplace, port: u16) -> Result<Server> {
     let own = std::env::current_exe()?;
-    let words = [SERVE_EPOLL.to_owned(), port.to_string()];
+    let words = [role.to_owned(), port.to_string()];
     Server::start(core, &place.path().join("epoll.log"), &own, &words)
 }
 
@@ -242,7 +265,7 @@ fn torsade_toml(place: &Workplace, chain: &[u16], guest: Guest, instances: Insta
     match guest {
         // The service that is measured; what goes on beside it is another one.
         Guest::Blocking => text += &service(chain[0], Guest::Http, instances, &most, &site),
-        Guest::Echo => text += &service(chain[0], guest, instances, &most, ""),
+        Guest::Datagrams | Guest::Echo => text += &service(chain[0], guest, instances, &most, ""),
         Guest::Http => text += &service(chain[0], guest, instances, &most, &site),
         Guest::Https => {
             let [cert, key] = place.certificate();
@@ -267,7 +290,11 @@ fn torsade_toml(place: &Workplace, chain: &[u16], guest: Guest, instances: Insta
 
 fn service(port: u16, guest: Guest, instances: Instances, limits: &str, more: &str) -> String {
     let plugin = guest.folder();
-    let kind = if guest == Guest::Https { "tls" } else { "tcp" };
+    let kind = match guest {
+        Guest::Datagrams => "udp",
+        Guest::Https => "tls",
+        _ => "tcp",
+    };
     let instances = match instances {
         Instances::PerConnection => "per-connection",
         Instances::PerWorker => "per-worker",
@@ -288,7 +315,7 @@ impl Guest {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Blocking => "tests/guests/blocking",
-            Self::Echo => "guests/echo",
+            Self::Datagrams | Self::Echo => "guests/echo",
             Self::Http | Self::Https => "guests/http",
             Self::Portforward(_) => "guests/portforward",
             Self::Timing => "tests/guests/timing",

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{blocking, epoll, load};
+use crate::{blocking, datagrams, epoll, load};
 
 /// Becomes another program on one core: `PINNED CORE PROGRAM ARGUMENT…`.
 pub(crate) const PINNED: &str = "--pinned";
@@ -16,6 +16,10 @@ pub(crate) const PINNED: &str = "--pinned";
 pub(crate) const SERVE_EPOLL: &str = "--serve-epoll";
 /// The load of the echo rows: `LOAD_ECHO PORT CONNECTIONS SIZE SECONDS`.
 pub(crate) const LOAD_ECHO: &str = "--load-echo";
+/// The bare loop over datagrams: `SERVE_DATAGRAMS PORT`.
+pub(crate) const SERVE_DATAGRAMS: &str = "--serve-datagrams";
+/// The load of the row of datagrams: `LOAD_DATAGRAMS PORT SOCKETS SIZE SECONDS`.
+pub(crate) const LOAD_DATAGRAMS: &str = "--load-datagrams";
 /// The load of the row of new connections: `LOAD_CONNECT PORT SECONDS`.
 pub(crate) const LOAD_CONNECT: &str = "--load-connect";
 /// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH [AUTHORITY]`.
@@ -30,8 +34,10 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
     let (role, rest) = words.split_first()?;
     let played = match role.as_str() {
         PINNED => become_pinned(rest),
+        SERVE_DATAGRAMS => number(rest, 0).and_then(datagrams::serve),
         SERVE_EPOLL => number(rest, 0).and_then(epoll::serve),
         BURN => number(rest, 0).and_then(blocking::burn),
+        LOAD_DATAGRAMS => load_datagrams(rest),
         LOAD_ECHO => load_echo(rest),
         LOAD_CONNECT => load_connect(rest),
         LOAD_IDLE => load_idle(rest),
@@ -39,6 +45,10 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
         _ => return None,
     };
     Some(played.map(|()| ExitCode::SUCCESS).context(format!("as {role}")))
+}
+
+fn load_datagrams(rest: &[String]) -> Result<()> {
+    load::datagrams::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, number(rest, 3)?)
 }
 
 fn load_echo(rest: &[String]) -> Result<()> {

@@ -25,6 +25,8 @@ pub(crate) struct Row {
 /// A server.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
+    /// The bare loop over datagrams.
+    Datagrams,
     /// The bare loop.
     Epoll,
     /// HAProxy with one thread, in TCP mode: so many of its listeners forward to one another, the
@@ -43,6 +45,8 @@ pub(crate) enum Kind {
 pub(crate) enum Guest {
     /// `tests/guests/blocking`, beside `guests/http`
     Blocking,
+    /// `guests/echo`, over datagrams
+    Datagrams,
     /// `guests/echo`
     Echo,
     /// `guests/http`
@@ -71,6 +75,8 @@ pub(crate) enum Load {
     Blocking(usize, &'static File),
     /// Connections one after another.
     Connect,
+    /// So many sockets, each with a window of datagrams of so many bytes on its way.
+    Datagrams(usize, usize),
     /// So many connections, each with one message of so many bytes on its way.
     Echo(usize, usize),
     /// So many keep-alive connections that ask for a file without end.
@@ -165,6 +171,16 @@ pub(crate) static ROWS: &[Row] = &[
         theirs: Kind::Epoll,
         load: Load::Echo(100, CHUNK),
         unit: Unit::Megabytes(CHUNK),
+        target: Target::Ratio(0.85),
+    },
+    Row {
+        name: "udp",
+        work: "UDP echo, 64 B, 64 sockets with 32 datagrams each on their way",
+        against: "bare recvmmsg and sendmmsg loop",
+        ours: Kind::Torsade(Guest::Datagrams, Instances::PerWorker),
+        theirs: Kind::Datagrams,
+        load: Load::Datagrams(64, 64),
+        unit: Unit::Operations,
         target: Target::Ratio(0.85),
     },
     Row {

@@ -10,7 +10,7 @@ use crate::arguments::Arguments;
 use crate::child::Load as Process;
 use crate::load::{DONE, GO, Report};
 use crate::peers::Peer;
-use crate::roles::{LOAD_CONNECT, LOAD_ECHO, LOAD_IDLE, LOAD_SLOW};
+use crate::roles::{LOAD_CONNECT, LOAD_DATAGRAMS, LOAD_ECHO, LOAD_IDLE, LOAD_SLOW};
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
 use crate::wrk::Asking;
@@ -97,6 +97,10 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
         Load::Echo(connections, size) => {
             let words = [port, connections.to_string(), size.to_string(), lasting];
             timed(place, peer, LOAD_ECHO, &words)?
+        }
+        Load::Datagrams(sockets, size) => {
+            let words = [port, sockets.to_string(), size.to_string(), lasting];
+            timed(place, peer, LOAD_DATAGRAMS, &words)?
         }
         Load::Http(connections, file) => {
             wrk(place, peer, Asking { scheme: "http", file, connections, closes: false }, seconds)?

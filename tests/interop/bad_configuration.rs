@@ -60,7 +60,7 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("a_size_without_unit", "plugin = \"@echo\"\nlimits = { memory = \"1\" } #!", &["memory"]),
     ("a_word_that_is_none_of_these", "plugin = \"@echo\"\ninstances = \"all\" #!", &["instances"]),
     ("an_endpoint_of_no_kind", "plugin = \"@echo\"\nlisten = [\"8080\"] #!", &["tcp:8080"]),
-    ("an_endpoint_of_another_kind", "plugin = \"@echo\"\nlisten = [\"udp:1\"] #!", &["udp:1"]),
+    ("an_endpoint_of_another_kind", "plugin = \"@echo\"\nlisten = [\"sctp:1\"] #!", &["sctp"]),
     ("an_endpoint_without_port", "plugin = \"@echo\"\nlisten = [\"tcp:\"] #!", &["port"]),
     ("a_port_that_is_none", "plugin = \"@echo\"\nlisten = [\"tcp:65536\"] #!", &["65536"]),
     (

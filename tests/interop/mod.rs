@@ -4,6 +4,7 @@ mod asking;
 mod bad_configuration;
 mod bad_plugin;
 mod cache;
+mod datagrams;
 mod deferreds;
 mod endpoints;
 mod examples;
@@ -38,6 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         bad_configuration::trials(),
         bad_plugin::trials(),
         cache::trials(),
+        datagrams::trials(),
         deferreds::trials(),
         endpoints::trials(),
         examples::trials(),
@@ -113,7 +115,8 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 13] = [
+const GUESTS: [(&str, &str); 14] = [
+    ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
     ("@echo", "guests/echo"),
     ("@guestbook", "guests/guestbook"),

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use torsade::net::sim::{SimListener, SimNet, SimStream};
+use torsade::net::datagram::{Batch, DatagramOption, Membership, Part, Place, Refusal};
+use torsade::net::sim::{SimDatagrams, SimListener, SimNet, SimStream};
 use torsade::net::{Address, Net, Ready, Waker};
 
 use super::world::Simulated;
@@ -96,6 +97,7 @@ impl Simulated for Broken {
 impl Net for Broken {
     type Listener = SimListener;
     type Stream = BrokenStream;
+    type Datagrams = SimDatagrams;
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         self.send_late();
@@ -231,6 +233,54 @@ impl Net for Broken {
     fn set_keep_alive(&mut self, stream: &mut BrokenStream, on: bool) -> io::Result<()> {
         let (net, io) = self.io(stream);
         net.set_keep_alive(io, on)
+    }
+
+    fn bind(&mut self, place: &Place) -> io::Result<SimDatagrams> {
+        self.net.bind(place)
+    }
+
+    fn pair_with(&mut self, peer: &Address, from: Option<IpAddr>) -> io::Result<SimDatagrams> {
+        self.net.pair_with(peer, from)
+    }
+
+    fn watch_datagrams(&mut self, socket: &mut SimDatagrams, token: u64) -> io::Result<()> {
+        self.net.watch_datagrams(socket, token)
+    }
+
+    fn datagrams_address(&self, socket: &SimDatagrams) -> io::Result<Address> {
+        self.net.datagrams_address(socket)
+    }
+
+    fn receive(&mut self, socket: &mut SimDatagrams, batch: &mut Batch) -> io::Result<bool> {
+        self.net.receive(socket, batch)
+    }
+
+    fn send(&mut self, socket: &mut SimDatagrams, data: &[u8], parts: &[Part]) -> usize {
+        Net::send(&mut self.net, socket, data, parts)
+    }
+
+    fn refusals(&mut self, socket: &mut SimDatagrams, refusals: &mut Vec<Refusal>) {
+        self.net.refusals(socket, refusals);
+    }
+
+    fn set_datagrams(
+        &mut self,
+        socket: &mut SimDatagrams,
+        option: &DatagramOption,
+    ) -> io::Result<()> {
+        self.net.set_datagrams(socket, option)
+    }
+
+    fn join(&mut self, socket: &mut SimDatagrams, of: &Membership) -> io::Result<()> {
+        self.net.join(socket, of)
+    }
+
+    fn leave(&mut self, socket: &mut SimDatagrams, of: &Membership) -> io::Result<()> {
+        self.net.leave(socket, of)
+    }
+
+    fn close_datagrams(&mut self, socket: SimDatagrams) {
+        self.net.close_datagrams(socket);
     }
 }
 

@@ -8,6 +8,7 @@ mod asking;
 mod broken;
 mod checker;
 mod choices;
+mod datagrams;
 mod faults;
 mod http;
 mod outgoing;
@@ -45,6 +46,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_timer_that_is_due_is_moved", || trial(script::moved)));
     trials.push(Trial::test("simulation::a_crowd_costs_one_timer", || trial(script::crowd)));
     trials.push(Trial::test("simulation::a_crowd_is_cancelled", || trial(script::cancelled)));
+    trials.extend(datagrams::trials());
     trials.extend(policies::trials());
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));

@@ -58,6 +58,8 @@ impl Host {
             delay: Duration::ZERO,
             window: 64 * 1024,
             refusals: 0,
+            doubled: 0,
+            lost: 0,
         };
         let net = SimNet::with(0, conditions);
         let waker = net.waker();

@@ -90,7 +90,7 @@ fn unhindered() -> SimNet {
     let mut net = SimNet::new(0);
     let window = 8 << 20;
     *net.conditions() =
-        Conditions { cut: 0, spurious: 0, delay: Duration::ZERO, window, refusals: 0 };
+        Conditions { cut: 0, spurious: 0, delay: Duration::ZERO, window, ..Conditions::default() };
     net
 }
 
@@ -101,6 +101,7 @@ fn conditions(choices: &mut Choices) -> Conditions {
         spurious: choices.of(&[0, 16, 64]),
         refusals: choices.of(&[0, 0, 24]),
         window: choices.of(&[1024, 16 * 1024, 64 * 1024]),
+        ..Conditions::default()
     }
 }
 

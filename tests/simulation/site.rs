@@ -18,11 +18,13 @@ use torsade_tests::guests;
 
 use super::asking;
 use super::choices::Choices;
+use super::datagrams;
 
 /// A plugin that the simulation serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Asker,
+    Datagrams,
     Echo,
     Http,
     Unruly,
@@ -105,6 +107,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
     let plugins = plugins();
     let (plugin, config) = match kind {
         Kind::Asker => (&plugins.asker, "{}".to_owned()),
+        Kind::Datagrams => (&plugins.datagrams, "{}".to_owned()),
         Kind::Echo => (&plugins.echo, "{}".to_owned()),
         Kind::Http => (&plugins.http, r#"{"listing":true}"#.to_owned()),
         Kind::Unruly => {
@@ -126,7 +129,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         }),
         endpoints: match kind {
             Kind::Echo => Arc::new(["haproxy:tcp:1".parse().expect("it is an endpoint")]),
-            Kind::Asker | Kind::Http | Kind::Unruly => Arc::new([]),
+            Kind::Asker | Kind::Datagrams | Kind::Http | Kind::Unruly => Arc::new([]),
         },
         trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("it is a network")]),
         census: Arc::new(Census::new(settings.connections, None).with_rates(rates(settings.rate))),
@@ -146,6 +149,9 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         outgoing: settings.most,
         listen: asking::ranges(),
         listeners: settings.most,
+        correspondents: 100,
+        multicast: datagrams::groups(),
+        groups: 2,
         job_limits: Arc::new(limits()),
         jobs: settings.most,
         database: (kind == Kind::Asker).then(database),
@@ -180,6 +186,7 @@ fn database() -> Database {
 
 struct Plugins {
     asker: Plugin,
+    datagrams: Plugin,
     echo: Plugin,
     http: Plugin,
     unruly: Plugin,
@@ -207,6 +214,7 @@ fn load() -> Result<Plugins> {
     };
     Ok(Plugins {
         asker: plugin("tests/guests/asker")?,
+        datagrams: plugin("tests/guests/datagrams")?,
         echo: plugin("guests/echo")?,
         http: plugin("guests/http")?,
         unruly: plugin("tests/guests/unruly")?,
@@ -249,6 +257,7 @@ fn limits() -> Limits {
 }
 
 /// All that a plugin can be granted.
-const GRANTS: [&str; 7] = ["connect", "files", "jobs", "key-value", "listen", "resolver", "sql"];
+const GRANTS: [&str; 8] =
+    ["connect", "files", "jobs", "key-value", "listen", "multicast", "resolver", "sql"];
 
 const KIB: usize = 1024;

@@ -154,6 +154,7 @@ impl<N: Simulated> World<N> {
                 let lines = self.asking.lines(sim, choices, commands != TAME);
                 self.send(peer, &lines);
             }
+            Kind::Datagrams => unreachable!("it serves no streams"),
             Kind::Echo => {
                 let length = 1 + choices.size(40_000);
                 let data = choices.bytes(length, b"echo the bytes\n");

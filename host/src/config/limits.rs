@@ -40,7 +40,7 @@ pub struct Limits {
     pub deadline: Duration,
     /// The same for `start`, which may parse and build tables. `"1s"`
     pub start_deadline: Duration,
-    /// Effects (writes, timers, closes …) that one event may record; then it traps. `10000`
+    /// Effects (writes, datagrams, timers, closes …) that one event may record; then it traps. `10000`
     pub effects: usize,
     /// Bytes that one event may write, over all of its connections, and ask questions with; then it
     /// traps. `"4MiB"`

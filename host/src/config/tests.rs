@@ -26,6 +26,30 @@ fn folder(text: impl AsRef<[u8]>) -> TempDir {
     folder
 }
 
+#[test]
+fn datagrams_are_served_per_worker() {
+    let read = |lines: &str| {
+        let folder = folder(format!("[service.s]\nplugin = \"p.wasm\"\n{lines}\n"));
+        load(folder.path()).map(|config| config.services[0].instances).map_err(|e| e.to_string())
+    };
+    for (lines, want) in [
+        ("listen = [\"udp:53\", \"unix-datagram:a\"]", Instances::PerWorker),
+        ("listen = [\"udp:53\", \"tcp:53\"]\ninstances = \"per-worker\"", Instances::PerWorker),
+        ("listen = [\"tcp:53\"]", Instances::PerConnection),
+        ("listen = []", Instances::PerConnection),
+    ] {
+        assert_eq!(read(lines), Ok(want), "{lines}");
+    }
+    for lines in [
+        "listen = [\"udp:53\", \"tcp:53\"]",
+        "listen = [\"udp:53\"]\ninstances = \"per-connection\"",
+    ] {
+        let error = read(lines).unwrap_err();
+        assert!(error.contains("udp:53 is for datagrams, which have no connections"), "{error}");
+        assert!(error.contains("write instances = \"per-worker\""), "{error}");
+    }
+}
+
 /// What is wrong with a configuration, without the folder's name.
 fn wrong(text: impl AsRef<[u8]>) -> String {
     let folder = folder(text);
@@ -55,6 +79,7 @@ fn everything_that_can_be_said() {
         resolver = true
         connect = ["tcp:10.0.0.0/8:5432", "unix:run/db.sock"]
         listen = ["tcp:40000-40100:interface=127.0.0.1", "unix:run/x.sock"]
+        multicast = ["224.0.0.251", "ff02::/16"]
         jobs = true
         services = true
         sql = "file"
@@ -104,14 +129,24 @@ fn everything_that_can_be_said() {
             place.parse().unwrap(),
             "unix:run/x.sock".parse().and_then(|x: ListenRange| x.below(folder.path())).unwrap(),
         ],
-        multicast: Vec::new(),
+        multicast: vec!["224.0.0.251/32".parse().unwrap(), "ff02::/16".parse().unwrap()],
         jobs: true,
         services: true,
         sql: Some(Store::File),
         key_value: Some(Store::File),
     };
     assert_eq!(site.grants, grants);
-    let keys = ["connect", "files", "jobs", "key-value", "listen", "resolver", "services", "sql"];
+    let keys = [
+        "connect",
+        "files",
+        "jobs",
+        "key-value",
+        "listen",
+        "multicast",
+        "resolver",
+        "services",
+        "sql",
+    ];
     assert_eq!(site.grants.keys(), keys);
     assert_eq!(config.database(site), folder.path().join("var/state/site.sqlite"));
     let want = json!({
@@ -231,7 +266,7 @@ fn mistakes_in_a_service() {
         ),
         (
             "grants = { conect = [] }",
-            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect? known here: files, resolver, connect, listen, jobs, sql, key-value",
+            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect? known here: files, resolver, connect, listen, multicast, jobs, services, sql, key-value",
         ),
         (
             "grants = { resolver = 1 }",
@@ -241,6 +276,14 @@ fn mistakes_in_a_service() {
         (
             "grants = { connect = \"tcp:*:80\" }",
             "3:22: service.s.grants.connect: must be a list of targets, such as [\"tcp:10.0.0.0/8:5432\"], not a string",
+        ),
+        (
+            "grants = { multicast = [\"10.0.0.1\"] }",
+            "3:25: service.s.grants.multicast[0]: \"10.0.0.1\" has addresses that are no groups; 224.0.0.0/4 and ff00::/8 are",
+        ),
+        (
+            "grants = { multicast = [\"all\"] }",
+            "3:25: service.s.grants.multicast[0]: \"all\" is neither an address nor a network of them",
         ),
         (
             "grants = { connect = [80] }",

@@ -222,7 +222,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         for id in self.conns.ids().collect::<Vec<_>>() {
             self.stop_conn(id);
         }
-        while !self.touched.is_empty() || !self.sockets.are_settled() {
+        // A plugin may ask for a new socket whenever one is closed.
+        let mut rounds = 0;
+        while !self.touched.is_empty() || !self.sockets.are_settled() && rounds < ROUNDS_A_TURN {
+            rounds += 1;
             self.settle();
         }
     }

@@ -28,6 +28,11 @@ fn within(target: Target, millis: u64) -> ClientEndpoint {
     ClientEndpoint::Tcp { target, bind_address: None, timeout, tls: None }
 }
 
+fn udp(target: Target, from: Option<&str>) -> ClientEndpoint {
+    let bind_address = from.map(|ip| ip.parse().unwrap());
+    ClientEndpoint::Udp { target, bind_address, timeout: TIMEOUT_DEFAULT }
+}
+
 fn unix(path: &str, seconds: u64) -> ClientEndpoint {
     let name = UnixName::Path(path.into());
     ClientEndpoint::Unix { name, timeout: Duration::from_secs(seconds) }
@@ -69,6 +74,14 @@ fn good_endpoints() {
         ("unix:path=a:lockfile=1:timeout=9", unix("a", 9), Some("unix:a:timeout=9")),
         (r"unix:a\:b\=c\\d", unix(r"a:b=c\d", 30), None),
         ("unix:[a", unix("[a", 30), None),
+        ("udp:a:53", udp(name("a", 53), None), None),
+        ("udp:host=a:port=53:timeout=30", udp(name("a", 53), None), Some("udp:a:53")),
+        ("udp:[::1]:53:bindAddress=[::2]", udp(host("[::1]:53"), Some("::2")), None),
+        (
+            "unix-datagram:/run/a",
+            ClientEndpoint::UnixDatagram { name: UnixName::Path("/run/a".into()) },
+            None,
+        ),
         ("unix:@site", ClientEndpoint::Unix { name: site, timeout: TIMEOUT_DEFAULT }, None),
     ];
     for (text, want, shortest) in table {

@@ -26,6 +26,16 @@ fn proxied(endpoint: Endpoint) -> Endpoint {
     Endpoint { proxied: true, ..endpoint }
 }
 
+/// A UDP socket, with `d` for dual, `r` for reuse and `b` for broadcast.
+fn udp(address: &str, flags: &str) -> Endpoint {
+    let [dual, reuse, broadcast] = ["d", "r", "b"].map(|flag| flags.contains(flag));
+    Socket::Udp { address: address.parse().unwrap(), dual, reuse, broadcast }.into()
+}
+
+fn unix_datagram(path: &str, mode: Option<u32>) -> Endpoint {
+    Socket::UnixDatagram { name: UnixName::Path(path.into()), mode }.into()
+}
+
 #[test]
 fn good_endpoints() {
     let name = UnixName::Abstract("site".to_owned());
@@ -46,6 +56,15 @@ fn good_endpoints() {
         ("unix:address=a:mode=0600:lockfile=0", unix("a", Some(0o600), BACKLOG_DEFAULT)),
         (r"unix:a\:b\=c\\d:backlog=9", unix(r"a:b=c\d", None, 9)),
         ("unix:@site", Socket::Unix { name, mode: None, backlog: BACKLOG_DEFAULT }.into()),
+        ("udp:53", udp("0.0.0.0:53", "")),
+        ("udp:0:interface=[::1]:broadcast=no", udp("[::1]:0", "")),
+        ("udp:5353:reuse=yes", udp("0.0.0.0:5353", "r")),
+        ("udp:9:broadcast=yes:reuse=yes:interface=10.0.0.1", udp("10.0.0.1:9", "rb")),
+        ("udp6:53", udp("[::]:53", "")),
+        ("udp6:53:dual=yes:reuse=yes", udp("[::]:53", "dr")),
+        ("udp6:53:interface=[fe80::1%2]:dual=no", udp("[fe80::1%2]:53", "")),
+        ("unix-datagram:/run/log.sock:mode=660", unix_datagram("/run/log.sock", Some(0o660))),
+        (r"unix-datagram:a\:b", unix_datagram("a:b", None)),
         ("tls:443", tls("0.0.0.0:443", None, None)),
         ("tls:443:cert=a.pem", tls("0.0.0.0:443", Some("a.pem"), None)),
         (
@@ -107,7 +126,7 @@ fn bad_endpoints() {
         ("tls:443:key=k.pem", "key is given without cert, whose key it is"),
         ("tls:443:cert=", "cert is empty; it takes a PEM file"),
         ("tls:443:mode=600", r#""mode" is not known here; it takes cert=FILE, key=FILE"#),
-        ("udp:53", "udp: is not supported by this version; there are tcp:PORT"),
+        ("haproxy:udp:53", "no header of the PROXY protocol is before datagrams"),
         ("systemd:", "a piece of it is empty"),
         ("systemd:tls=yes", "it has no index; write systemd:index=0"),
         ("systemd:0", r#""0" is not of the form key=value"#),
@@ -128,6 +147,15 @@ fn bad_endpoints() {
         ("haproxy:8080", "it names no kind; write tcp:8080"),
         ("haproxy:haproxy:tcp:80", "it says haproxy: twice"),
         ("haproxy:stdio:", "no proxy is before standard input"),
+        ("udp:", "it has no port; write udp:5353"),
+        ("udp:53:backlog=5", r#""backlog" is not known here; it takes interface=IP, reuse=yes"#),
+        ("udp:53:reuse=1", r#"reuse "1" is neither yes nor no"#),
+        ("udp:53:dual=yes", "write udp6:5353:dual=yes"),
+        ("udp6:53:interface=[::1]:dual=yes", "dual=yes is for all interfaces"),
+        ("udp6:53:broadcast=yes", "IPv6 has groups instead"),
+        ("udp6:53:interface=10.0.0.1", "is not an IPv6 address"),
+        ("unix-datagram:", "no path"),
+        ("unix-datagram:a:backlog=5", r#""backlog" is not known here; it takes mode=660"#),
         ("tpc:80", r#""tpc" is no kind of endpoint; there are tcp:PORT"#),
         ("unix:", "no path"),
         ("unix:@", "abstract name is empty"),
@@ -178,6 +206,15 @@ fn collisions() {
         ("systemd:name=a", "systemd:name=a", true),
         ("systemd:name=a", "systemd:name=b", false),
         ("systemd:name=a", "systemd:index=0", false),
+        ("udp:53", "tcp:53", false),
+        ("udp:53", "udp:53:interface=127.0.0.1", true),
+        ("udp:53:reuse=yes", "udp:53", true),
+        ("udp:53:reuse=yes", "udp:53:reuse=yes", false),
+        ("udp6:53", "udp:53", false),
+        ("udp6:53:dual=yes", "udp:53:interface=127.0.0.1", true),
+        ("udp6:0:dual=yes", "udp6:0:dual=yes", false),
+        ("unix:a", "unix-datagram:a", true),
+        ("unix:@a", "unix-datagram:@a", false),
     ];
     for (one, two, want) in table {
         let (one, two): (Endpoint, Endpoint) = (one.parse().unwrap(), two.parse().unwrap());

@@ -24,6 +24,9 @@ fn ranges_are_shown_as_they_are_written() {
         ("unix:/run/ftp/x.sock", "unix:/run/ftp/x.sock"),
         (r"unix:a\:b", r"unix:a\:b"),
         ("unix:@ftp", "unix:@ftp"),
+        ("udp:53-54", "udp:53-54"),
+        ("udp6:*", "udp:*:interface=[::]"),
+        ("unix-datagram:/run/x", "unix-datagram:/run/x"),
     ] {
         let [range] = &*ranges(&[text]) else { panic!("one for each") };
         assert_eq!(range.to_string(), want, "{text}");
@@ -59,12 +62,28 @@ fn an_endpoint_is_allowed_or_not() {
         ("unix:/run/x", "unix:/run/z/../x", false),
         ("unix:@x", "unix:@x", true),
         ("unix:@x", "unix:x", false),
+        ("udp:80", "udp:80:interface=127.0.0.1:reuse=yes", true),
+        ("udp:80", "tcp:80", false),
+        ("tcp:80", "udp:80", false),
+        ("udp:80", "udp6:80:dual=yes", false),
+        ("udp6:80", "udp6:80:dual=yes", false),
+        ("unix:x", "unix-datagram:x", false),
+        ("unix-datagram:x", "unix-datagram:x:mode=600", true),
     ] {
         let tried = candidates(&[range], endpoint, 5);
         let wanted =
             if want { vec![endpoint.replace("tcp6:80", "tcp:80:interface=[::]")] } else { vec![] };
         assert_eq!(tried, wanted, "{range} and {endpoint}");
     }
+}
+
+#[test]
+fn a_socket_for_both_families_needs_both() {
+    let tried = |granted: &[&str]| candidates(granted, "udp6:80:dual=yes", 0);
+    assert_eq!(tried(&["udp6:80", "udp:*"]), ["udp6:80:dual=yes"]);
+    assert!(tried(&["udp6:80", "udp:81"]).is_empty());
+    assert!(tried(&["udp6:80", "udp:80:interface=127.0.0.1"]).is_empty());
+    assert!(tried(&["udp:80", "tcp6:80"]).is_empty());
 }
 
 #[test]
@@ -104,7 +123,9 @@ fn bad_ranges() {
     for (text, want) in [
         ("", "\"\" is no kind of range; there are tcp:FIRST-LAST[:interface=IP]"),
         ("80", "is no kind of range"),
-        ("udp:53", "is no kind of range"),
+        ("sctp:53", "is no kind of range"),
+        ("udp:0", "is neither a port from 1 to 65535"),
+        ("unix-datagram:x:mode=600", "\"mode\" is not known here; it takes a path alone"),
         ("tcp", "it has no ports; write tcp:40000-40100"),
         ("tcp:0", "is neither a port from 1 to 65535"),
         ("tcp:2-1", "is neither a port"),

@@ -527,12 +527,19 @@ const WRITE_THROUGH: usize = 16 * 1024;
 mod tests {
     use std::time::Duration;
 
-    use super::{Read, Stream};
+    use super::{Buffers, Read, Stream};
     use crate::net::Net;
     use crate::net::sim::{Conditions, SimNet, SimStream};
 
-    const CALM: Conditions =
-        Conditions { cut: 0, delay: Duration::ZERO, spurious: 0, refusals: 0, window: 64 * 1024 };
+    const CALM: Conditions = Conditions {
+        cut: 0,
+        delay: Duration::ZERO,
+        doubled: 0,
+        lost: 0,
+        spurious: 0,
+        refusals: 0,
+        window: 64 * 1024,
+    };
 
     #[test]
     fn what_is_put_back_comes_before_what_the_network_has() {
@@ -547,20 +554,22 @@ mod tests {
             }
         };
         let mut stream = Stream::new(io);
-        let mut buffer = [0; 4];
+        let mut buffer = Buffers::new(4);
         assert!(!stream.may_read());
-        assert_eq!(stream.read(&mut net, &mut buffer), Read::Nothing);
+        assert_eq!(stream.read(&mut net, &mut buffer, usize::MAX), Read::Nothing);
         stream.unread(b"");
         assert!(!stream.may_read());
         stream.unread(b"defghi");
-        assert_eq!(stream.read(&mut net, &mut buffer), Read::Data(4));
-        assert_eq!(&buffer, b"defg");
+        assert_eq!(stream.read(&mut net, &mut buffer, usize::MAX), Read::Data(4));
+        assert_eq!(&*buffer.plain, b"defg");
         stream.unread(b"efg");
         stream.unread(b"abcd");
         let mut read = Vec::new();
         while stream.may_read() {
-            let Read::Data(n) = stream.read(&mut net, &mut buffer) else { panic!("no data") };
-            read.extend_from_slice(&buffer[..n]);
+            let Read::Data(n) = stream.read(&mut net, &mut buffer, usize::MAX) else {
+                panic!("no data")
+            };
+            read.extend_from_slice(&buffer.plain[..n]);
         }
         assert_eq!(read, b"abcdefghi");
     }

@@ -135,7 +135,7 @@ fn a_unix_socket_is_named_as_in_the_grant_and_opened_below_the_folder() {
 fn bad_targets() {
     for (text, want) in [
         ("", "no kind of target"),
-        ("udp:*:53", "\"udp\" is no kind of target; there are tcp:HOST:PORTS and unix:PATH"),
+        ("sctp:*:53", "\"sctp\" is no kind of target; there are tcp:HOST:PORTS, unix:PATH, udp:"),
         ("tcp", "it is tcp:HOST:PORTS"),
         ("tcp:a", "it is tcp:HOST:PORTS, such as tcp:10.0.0.0/8:5432"),
         ("tcp:a:80:timeout=3", "\"timeout\" is not known here"),
@@ -199,4 +199,24 @@ fn no_string_breaks_the_parsers() {
             assert_eq!(range.to_string().parse().as_ref(), Ok(&range), "{text}");
         }
     }
+}
+
+#[test]
+fn streams_and_datagrams_are_granted_apart() {
+    let ip = "10.0.0.1".parse().unwrap();
+    for (text, what, want) in [
+        ("udp:10.0.0.0/8:53", Carries::Datagrams, true),
+        ("udp:10.0.0.0/8:53", Carries::Streams, false),
+        ("tcp:10.0.0.0/8:53", Carries::Datagrams, false),
+    ] {
+        assert_eq!(target(text).allows_address(what, ip, 53), want, "{text}");
+        assert_eq!(target(text).allows_addresses_at(what, 53), want, "{text}");
+        assert_eq!(target(text).to_string(), text);
+    }
+    assert!(target("udp:a.test:53").allows_name(Carries::Datagrams, "a.test", 53));
+    assert!(!target("udp:a.test:53").allows_name(Carries::Streams, "a.test", 53));
+    let name = UnixName::Abstract("x".to_owned());
+    assert_eq!(target("unix-datagram:@x").unix(Carries::Datagrams, &name), Some(&name));
+    assert_eq!(target("unix-datagram:@x").unix(Carries::Streams, &name), None);
+    assert_eq!(target("unix:@x").unix(Carries::Datagrams, &name), None);
 }

@@ -1,6 +1,7 @@
 //! The loads: this program on the other core, one thread each, bounded in time by itself.
 
 pub(crate) mod connect;
+pub(crate) mod datagrams;
 mod dial;
 pub(crate) mod echo;
 pub(crate) mod http;

@@ -155,7 +155,9 @@ impl OsDatagrams {
     /// See [`Net::receive`](crate::net::Net::receive).
     pub(super) fn receive(&mut self, scratch: &mut Scratch, batch: &mut Batch) -> io::Result<bool> {
         // Pages that nothing is received into stay the kernel's.
-        scratch.slots.resize(DATAGRAMS_A_BATCH * SLOT, 0);
+        if scratch.slots.is_empty() {
+            scratch.slots = vec![0; DATAGRAMS_A_BATCH * SLOT];
+        }
         let (asked, slots) = (self.expected, &mut scratch.slots);
         let received = match &self.socket {
             DatagramSocket::Udp { socket, family: Family::V4 } => {

@@ -118,6 +118,7 @@ impl Guest {
         socket: u64,
         (data, parts): (usize, usize),
     ) -> Result<()> {
+        let most = self.limits.effects;
         let lent = self.lent();
         let ends = (lent.bytes.len(), lent.parts.len());
         let mut names = 0;
@@ -127,6 +128,10 @@ impl Guest {
             if let datagrams::Peer::Unix(name) = &part.peer {
                 names += name.len();
             }
+        }
+        if ends.1 > most {
+            self.usage.reached = Some("effects");
+            bail!("an event sent more than {most} datagrams");
         }
         if length != ends.0 - data {
             bail!("the parts of a send have {length} bytes, and its data {}", ends.0 - data);
