@@ -279,11 +279,11 @@ fn mistakes_in_a_service() {
         ),
         (
             "grants = { multicast = [\"10.0.0.1\"] }",
-            "3:25: service.s.grants.multicast[0]: \"10.0.0.1\" has addresses that are no groups; 224.0.0.0/4 and ff00::/8 are",
+            "3:25: service.s.grants.multicast: \"10.0.0.1\" has addresses that are no groups; 224.0.0.0/4 and ff00::/8 are",
         ),
         (
             "grants = { multicast = [\"all\"] }",
-            "3:25: service.s.grants.multicast[0]: \"all\" is neither an address nor a network of them",
+            "3:25: service.s.grants.multicast: \"all\" is neither an address nor a network of them",
         ),
         (
             "grants = { connect = [80] }",

@@ -80,7 +80,7 @@ fn what_is_not_granted_is_denied() -> Result<()> {
     for denied in ["tcp:192.0.2.1:80", "tcp:127.0.0.1:80", "unix:other.sock", "unix:../peer.sock"] {
         lines.ask_with(&format!("a connect {denied}"), "a denied", "grants.connect")?;
     }
-    for invalid in ["", "tcp", "tcp:a", "tcp:127.0.0.1:0", "tcp:127.0.0.1:x", "udp:127.0.0.1:1"] {
+    for invalid in ["", "tcp", "tcp:a", "tcp:127.0.0.1:0", "tcp:127.0.0.1:x", "sctp:127.0.0.1:1"] {
         lines.ask_with(&format!("a connect {invalid}"), "a invalid", "")?;
     }
     for option in ["timeout=x", "bindAddress=here", "port=3"] {

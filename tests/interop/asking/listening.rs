@@ -76,7 +76,7 @@ fn what_is_not_granted_is_denied() -> Result<()> {
     ] {
         lines.ask_with(&format!("a listen {denied}"), "a denied", "grants.listen")?;
     }
-    for invalid in ["", "tcp", "tcp:", "tcp:-1", "tcp:65536", "tcp:x", "udp:40000", "tcp:1:a=b"] {
+    for invalid in ["", "tcp", "tcp:", "tcp:-1", "tcp:65536", "tcp:x", "sctp:40000", "tcp:1:a=b"] {
         lines.ask_with(&format!("a listen {invalid}"), "a invalid", "")?;
     }
     ends_well(host)

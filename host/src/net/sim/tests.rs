@@ -8,10 +8,10 @@ use crate::net::Net;
 
 /// No cuts, no delays, nothing spurious.
 pub(super) const CALM: Conditions = Conditions {
-    doubled: 0,
-    lost: 0,
     cut: 0,
     delay: Duration::ZERO,
+    doubled: 0,
+    lost: 0,
     spurious: 0,
     refusals: 0,
     window: 64 * 1024,
