@@ -80,6 +80,7 @@ impl Server {
         let engines = engines(config)?;
         let ticker = ticker(&engines)?;
         let mut settings = load(config, plugins, &engines)?;
+        config.user.as_ref().map_or(Ok(()), |user| make_state(config, user))?;
         let certificates = tls::encrypt(config, &mut settings, true)?;
         if config.user.is_none() {
             try_out(config, settings.iter_mut())?;
@@ -93,7 +94,7 @@ impl Server {
         }
         drop(inherited);
         if let Some(user) = &config.user {
-            hand_over(config, user, &plans)?;
+            hand_over(user, &plans)?;
             become_user(user)?;
             try_out(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
             open_databases(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
@@ -208,14 +209,21 @@ fn plan(
     Ok(plans)
 }
 
-/// Gives the user what it needs and only root can make: the folder of the databases, and the files
-/// of Unix sockets.
-fn hand_over(config: &Config, user: &User, plans: &[Plan]) -> Result<()> {
+/// Makes the folder that services keep something in, for the user who will.
+fn make_state(config: &Config, user: &User) -> Result<()> {
+    let keeps = |service: &Service| {
+        service.grants.database() == Some(Store::File) || !service.tls.self_signed.is_empty()
+    };
     let state = &config.state;
-    if config.services.iter().any(|service| service.grants.database() == Some(Store::File)) {
-        make_folder(state, user)
-            .with_context(|| format!("can't make {} for {}", state.display(), user.name))?;
+    match config.services.iter().any(keeps) {
+        true => make_folder(state, user)
+            .with_context(|| format!("can't make {} for {}", state.display(), user.name)),
+        false => Ok(()),
     }
+}
+
+/// Gives the user what it needs and only root can make: the files of Unix sockets.
+fn hand_over(user: &User, plans: &[Plan]) -> Result<()> {
     for endpoint in plans.iter().flat_map(|plan| &plan.endpoints) {
         if let Socket::Unix { name: UnixName::Path(path), .. }
         | Socket::UnixDatagram { name: UnixName::Path(path), .. } = &endpoint.socket

@@ -34,7 +34,7 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn root() -> Result<()> {
+pub(super) fn root() -> Result<()> {
     ensure!(fs::metadata("/proc/self")?.uid() == 0, "only root can become another user");
     Ok(())
 }

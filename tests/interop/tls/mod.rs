@@ -6,6 +6,7 @@ mod renewal;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -28,12 +29,19 @@ struct Site {
 impl Site {
     /// `certificates` are the arguments of `torsade cert` for each; `tls` is the service's table.
     fn new(certificates: &[&[&str]], tls: &str) -> Result<Self> {
+        Self::with("", certificates, tls)
+    }
+
+    /// The same; `head` stands before the service.
+    fn with(head: &str, certificates: &[&[&str]], tls: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        // Whoever serves it has to reach it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         for arguments in certificates {
             certificate(folder.path(), arguments)?;
         }
         let text = format!(
-            "workers = 2\n[service.site]\nplugin = \"@http\"\ninstances = \"per-worker\"\n\
+            "workers = 2\n{head}[service.site]\nplugin = \"@http\"\ninstances = \"per-worker\"\n\
              listen = [\"tls:0:interface=127.0.0.1\"]\ntls = {{ {tls} }}\n\
              grants = {{ files = {{ read = \"root\" }} }}\n"
         );

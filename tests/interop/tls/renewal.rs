@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
@@ -13,13 +15,16 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use torsade_tests::host::PATIENCE;
 
 use super::{Site, certificate};
-use crate::interop::trial;
+use crate::interop::privileges::root;
+use crate::interop::{trial, trial_with};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("tls::a_renewed_certificate_drops_no_connection", no_connection_is_dropped),
         trial("tls::a_broken_renewal_changes_nothing", a_broken_renewal_changes_nothing),
         trial("tls::a_renewed_folder_is_taken_up", a_renewed_folder_is_taken_up),
+        trial_with("tls::a_key_of_root_is_kept_without_root", root, |()| a_key_of_root()),
+        trial_with("tls::a_certificate_is_made_before_root_is_left", root, |()| made_by_root()),
     ]
 }
 
@@ -70,8 +75,10 @@ fn no_connection_is_dropped() -> Result<()> {
     let before = site.shown("a.test")?;
     for renewal in 1..=2 {
         certificate(site.folder.path(), &ARGUMENTS)?;
+        let until = Instant::now() + PATIENCE;
         while site.host.log().matches("was read anew").count() < renewal {
             open.iter_mut().try_for_each(ask)?;
+            ensure!(Instant::now() < until, "it is not taken up:\n{}", site.host.log());
         }
     }
     ensure!(site.shown("a.test")? != before, "the old certificate is shown");
@@ -101,4 +108,28 @@ fn a_renewed_folder_is_taken_up() -> Result<()> {
     site.host.log_with(&["b.test.pem was read anew"])?;
     ask(&mut site.connect("b.test")?)?;
     ask(&mut site.connect("a.test")?)
+}
+
+const NOBODY: &str = "user = \"nobody\"\n";
+
+fn a_key_of_root() -> Result<()> {
+    let tls = "cert = \"a.test.pem\", key = \"a.test.key\"";
+    let site = Site::with(NOBODY, &[&ARGUMENTS], tls)?;
+    let before = site.shown("a.test")?;
+    certificate(site.folder.path(), &ARGUMENTS)?;
+    site.host
+        .log_with(&["a.test.key: this user is not allowed to read it", "is shown further on"])?;
+    ensure!(site.shown("a.test")? == before, "something else is shown");
+    ask(&mut site.connect("a.test")?)
+}
+
+fn made_by_root() -> Result<()> {
+    let site = Site::with(NOBODY, &[], "self-signed = [\"a.test\"]")?;
+    let state = site.folder.path().join("state");
+    fs::create_dir(site.folder.path().join("ca"))?;
+    fs::copy(state.join("site.self-signed.pem"), site.folder.path().join("ca/ca.pem"))?;
+    ask(&mut site.connect("a.test")?)?;
+    // The folder is for all that services keep, and they keep it as this user.
+    ensure!(fs::metadata(&state)?.uid() != 0, "the folder is root's");
+    Ok(())
 }
