@@ -133,6 +133,7 @@ pub(super) fn check_endpoints(
     }
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     File,
     Folder,

@@ -204,7 +204,7 @@ impl CertificateFiles {
                 self.folder_problem = None;
                 changed |= self.forget_all_but(&listed);
                 for at in listed {
-                    changed |= self.look_at(at, now);
+                    changed |= self.look_at(&at, now);
                 }
             }
             Err(problem) if self.folder_problem.as_ref() != Some(&problem) => {
@@ -242,7 +242,7 @@ impl CertificateFiles {
     }
 
     /// Whether there is something else to show.
-    fn look_at(&mut self, at: (Rank, Pair), now: i64) -> bool {
+    fn look_at(&mut self, at: &(Rank, Pair), now: i64) -> bool {
         let looks = stamps(&at.1);
         let known = self.known.entry(at.clone()).or_default();
         let settled = std::mem::replace(&mut known.seen, looks) == looks;
@@ -252,7 +252,7 @@ impl CertificateFiles {
         }
         known.read = looks;
         let read = self.read(&at.1, now);
-        let Some(known) = self.known.get_mut(&at) else { return false };
+        let Some(known) = self.known.get_mut(at) else { return false };
         let (whose, cert) = (&self.whose, at.1.cert.display());
         match read {
             Ok(identity) => {

@@ -238,7 +238,7 @@ fn what_is_wrong_with_a_folder_is_said_too() {
 fn a_key_that_is_not_this_users_is_told_of() {
     let place = Place::new();
     let pair = place.certificate("a", &["a.test"]);
-    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(&pair.key).is_ok() {
         // Nothing is unreadable for root.
         return;

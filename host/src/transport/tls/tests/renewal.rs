@@ -104,7 +104,7 @@ fn a_key_that_privileges_were_needed_for_is_kept() {
     let pair = place.certificate("a", &["a.test"]);
     let mut renewing = Renewing::new(&place, Sources { cert: Some(pair.clone()), folder: None });
     place.certificate("a", &["a.test", "b.test"]);
-    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&pair.key, fs::Permissions::from_mode(0o0)).unwrap();
     let unreadable = fs::read(&pair.key).is_err();
     renewing.look();
     // Nothing is unreadable for root.
