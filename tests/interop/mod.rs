@@ -6,11 +6,14 @@ mod bad_plugin;
 mod cache;
 mod datagrams;
 mod deferreds;
+mod discovery;
 mod endpoints;
 mod examples;
 mod faults;
 mod guestbook;
 mod http;
+mod multicast;
+mod network;
 mod policies;
 mod portforward;
 mod pressure;
@@ -41,11 +44,13 @@ pub(crate) fn trials() -> Vec<Trial> {
         cache::trials(),
         datagrams::trials(),
         deferreds::trials(),
+        discovery::trials(),
         endpoints::trials(),
         examples::trials(),
         faults::trials(),
         guestbook::trials(),
         http::trials(),
+        multicast::trials(),
         policies::trials(),
         portforward::trials(),
         pressure::trials(),
@@ -115,10 +120,12 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 14] = [
+const GUESTS: [(&str, &str); 16] = [
     ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
+    ("@discovery", "guests/discovery"),
     ("@echo", "guests/echo"),
+    ("@groups", "tests/guests/groups"),
     ("@guestbook", "guests/guestbook"),
     ("@http", "guests/http"),
     ("@inquirer", "tests/guests/inquirer"),
