@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use torsade_guest::datagrams::{
     Batch, DatagramPlugin, DatagramProtocol, DatagramTransport, Membership, Peer,
@@ -25,6 +26,9 @@ const GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 0xFB);
 
 /// What messages of mDNS are sent with (RFC 6762, section 11).
 const HOPS: u8 = 255;
+
+/// How long is waited before a group is joined that could not be.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest question over a stream, in bytes.
 const LINE_MAX: usize = 1000;
@@ -87,17 +91,7 @@ impl DatagramPlugin for Server {
             error!("{failure}");
             return None;
         }
-        let mut membership = Membership::of(group(&transport).ip().to_string());
-        membership.interface.clone_from(&self.node.interface);
-        let (node, socket) = (Rc::clone(&self.node), transport.clone());
-        let joined = Deferred::from(transport.join(&membership)).both(move |joined| {
-            match joined {
-                Ok(()) => node.add(socket),
-                Err(failure) => error!("can't join {}: {failure}", membership.group),
-            }
-            Ok(())
-        });
-        joined.detach();
+        self.node.join(transport.clone());
         Some(Socket { transport, node: Rc::clone(&self.node) })
     }
 }
@@ -117,6 +111,26 @@ fn group(transport: &DatagramTransport<Socket>) -> SocketAddr {
 }
 
 impl Node {
+    /// Has a socket join its group, again and again where there is no network yet.
+    fn join(self: &Rc<Self>, socket: DatagramTransport<Socket>) {
+        let mut membership = Membership::of(group(&socket).ip().to_string());
+        membership.interface.clone_from(&self.interface);
+        let node = Rc::clone(self);
+        let joined = Deferred::from(socket.join(&membership)).both(move |joined| {
+            match joined {
+                Ok(()) => node.add(socket),
+                Err(failure) => {
+                    let group = &membership.group;
+                    warn!("can't join {group}, and will try again: {failure}");
+                    let again = timers::call_later(PATIENCE, move || node.join(socket));
+                    again.map_or_else(|failure| error!("{failure}"), DelayedCall::detach);
+                }
+            }
+            Ok(())
+        });
+        joined.detach();
+    }
+
     /// A socket is in its group.
     fn add(self: &Rc<Self>, socket: DatagramTransport<Socket>) {
         self.sockets.borrow_mut().push(socket);
