@@ -127,7 +127,7 @@ impl Browser {
             asking.settle(key, &self.cache, now);
         }
         if !questions.is_empty() {
-            mail.to_group(message::query(&questions, &known));
+            mail.multicast(message::query(&questions, &known));
         }
     }
 

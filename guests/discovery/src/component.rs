@@ -10,8 +10,8 @@ use torsade_guest::datagrams::{
 };
 use torsade_guest::timers::{self, DelayedCall};
 use torsade_guest::{
-    Deferred, Failure, Origin, Plugin, Protocol, Reason, Transport, Waiting, clock, error, info,
-    random, services, warn,
+    Deferred, Failure, Origin, Plugin, Protocol, Reason, Transport, Waiting, clock, code, error,
+    info, random, services, warn,
 };
 
 use crate::config::{Bound, Settings, Setup};
@@ -119,6 +119,10 @@ impl Node {
         let joined = Deferred::from(socket.join(&membership)).both(move |joined| {
             match joined {
                 Ok(()) => node.add(socket),
+                // Nothing but the network can become another.
+                Err(failure) if !matches!(&*failure.code, code::IO | code::INVALID) => {
+                    error!("can't join {}: {failure}", membership.group);
+                }
                 Err(failure) => {
                     let group = &membership.group;
                     warn!("can't join {group}, and will try again: {failure}");

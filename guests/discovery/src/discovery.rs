@@ -45,11 +45,11 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
-    pub(crate) fn to_group(&mut self, messages: Vec<Vec<u8>>) {
+    pub(crate) fn multicast(&mut self, messages: Vec<Vec<u8>>) {
         self.messages.extend(messages.into_iter().map(|message| (To::Group, message)));
     }
 
-    pub(crate) fn to(&mut self, peer: SocketAddr, messages: Vec<Vec<u8>>) {
+    pub(crate) fn unicast(&mut self, peer: SocketAddr, messages: Vec<Vec<u8>>) {
         self.messages.extend(messages.into_iter().map(|message| (To::Peer(peer), message)));
     }
 

@@ -89,7 +89,7 @@ impl Responder {
         match claim.state {
             State::Probing { sent, next } if next <= now => {
                 if sent < PROBES {
-                    mail.to_group(message::probe(claim.question(), &claim.proposed()));
+                    mail.multicast(message::probe(claim.question(), &claim.proposed()));
                     claim.state = State::Probing { sent: sent + 1, next: now + PROBE_GAP };
                 } else if let (State::Probing { next, .. }, true) = (host, at > 0) {
                     // What a service points to is to be ours first.
@@ -139,7 +139,7 @@ impl Responder {
             }
         }
         if !answers.is_empty() {
-            mail.to_group(message::response(&answers, &additional));
+            mail.multicast(message::response(&answers, &additional));
         }
     }
 
@@ -249,7 +249,7 @@ impl Responder {
             }
         }
         if !gone.is_empty() {
-            mail.to_group(message::response(&gone, &[]));
+            mail.multicast(message::response(&gone, &[]));
         }
         self.claims.clear();
         self.pending.clear();

@@ -82,7 +82,7 @@ impl Responder {
             }
         }
         if !back.is_empty() {
-            mail.to(from, message::response(&back, &[]));
+            mail.unicast(from, message::response(&back, &[]));
         }
     }
 
@@ -155,7 +155,7 @@ impl Responder {
             record.ttl = record.ttl.min(LEGACY_TTL_MAX);
             push(&mut answers, &record);
         }
-        mail.to(from, message::legacy_response(query, &answers).into_iter().collect());
+        mail.unicast(from, message::legacy_response(query, &answers).into_iter().collect());
     }
 
     /// More of what an asker knows already (RFC 6762, section 7.2): it isn't told again.

@@ -72,7 +72,11 @@ impl Member {
     fn join(&self) {
         let joined = Deferred::from(self.transport.join(&self.membership()));
         let told = joined.map(|()| info!("joined"));
-        told.catch(|failure| Ok(warn!("not joined: {failure}"))).detach();
+        let told = told.catch(|failure| {
+            warn!("not joined: {failure}");
+            Ok(())
+        });
+        told.detach();
     }
 }
 
