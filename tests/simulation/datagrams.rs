@@ -20,7 +20,7 @@ use super::trial;
 use super::world::Simulated;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, fn() -> Result<()>); 7] = [
+    let all: [(&str, Test); 7] = [
         ("what_arrives_comes_back", what_arrives_comes_back),
         ("a_fault_costs_its_event", a_fault_costs_its_event),
         ("strangers_get_nothing", strangers_get_nothing),
@@ -32,6 +32,8 @@ pub(super) fn trials() -> Vec<Trial> {
     let name = |name: &str| format!("simulation::datagrams::{name}");
     all.into_iter().map(|(test, run)| Trial::test(name(test), move || trial(run))).collect()
 }
+
+type Test = fn() -> Result<()>;
 
 /// The groups that the service grants.
 pub(super) fn groups() -> Arc<[IpNet]> {

@@ -84,10 +84,10 @@ impl OsDatagrams {
     pub fn probe(place: &Place) -> io::Result<Place> {
         let mut place = place.clone();
         let alone = Self::bind(&place, false)?;
-        if let Place::Udp { at, .. } = &mut place {
-            if let Address::Udp(bound) = alone.address()? {
-                at.set_port(bound.port());
-            }
+        if let Place::Udp { at, .. } = &mut place
+            && let Address::Udp(bound) = alone.address()?
+        {
+            at.set_port(bound.port());
         }
         Ok(place)
     }

@@ -56,7 +56,7 @@ impl SimNet {
         for socket in 0..self.post.sockets.len() {
             if self.post.sockets[socket].takes(from, to) {
                 let (from, data) = (from.clone(), data.to_vec());
-                self.send_letter(Letter::ToNear { from, socket, data });
+                self.send_letter(&Letter::ToNear { from, socket, data });
             }
         }
     }
@@ -220,10 +220,10 @@ impl SimNet {
             }
             taken += 1;
             if self.post.refusing.contains(to) {
-                self.send_letter(Letter::Refused { socket, peer: to.clone() });
+                self.send_letter(&Letter::Refused { socket, peer: to.clone() });
             } else {
                 let (from, to, data) = (from.clone(), to.clone(), one.to_vec());
-                self.send_letter(Letter::ToFar { from, to, data });
+                self.send_letter(&Letter::ToFar { from, to, data });
             }
         }
         taken
@@ -275,7 +275,7 @@ impl SimNet {
     }
 
     /// Each finds its own way: it may be lost, come twice, or overtake others.
-    fn send_letter(&mut self, letter: Letter) {
+    fn send_letter(&mut self, letter: &Letter) {
         if self.seed.chance(self.conditions.lost) {
             return;
         }
