@@ -195,9 +195,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let received = mem::take(&mut self.sockets.received);
         let mut told = mem::take(&mut self.sockets.told);
         told.clear();
+        let mut last = socket.peer.as_ref();
         for part in &received.parts {
-            if socket.peer.is_none() {
+            // They often come in bursts.
+            if last != Some(&part.peer) {
                 socket.correspondents.heard(&part.peer);
+                last = Some(&part.peer);
             }
             told.push(plugin::Part { peer: told_of(&part.peer), length: part.length as u32 });
         }
@@ -266,9 +269,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let mut denied = None;
         for part in parts {
             let mut peer = address_of(&part.peer);
-            let allowed = match &socket.peer {
-                Some(one) => *one == peer,
-                None => socket.correspondents.know(&peer) || settings.may_send_to(&peer),
+            // They often go in bursts.
+            let allowed = match (&socket.peer, going.last()) {
+                (Some(one), _) => *one == peer,
+                (None, Some(last)) if last.peer == peer => peer != Part::nobody(),
+                (None, _) => socket.correspondents.know(&peer) || settings.may_send_to(&peer),
             };
             if !allowed {
                 denied = Some(mem::replace(&mut peer, Part::nobody()));
