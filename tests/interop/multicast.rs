@@ -22,7 +22,24 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("multicast::a_group_of_ipv4_is_told", |network| is_told(&network, &GROUP_IPV4)),
         trial("multicast::a_group_of_ipv6_is_told", |network| is_told(&network, &GROUP_IPV6)),
         trial("multicast::who_has_left_hears_no_more", |network| who_has_left(&network)),
-        trial("multicast::one_source_alone_is_heard", |network| one_source(&network)),
+        trial("multicast::one_source_of_ipv4_alone_is_heard", |network| {
+            one_source(
+                &network,
+                &GROUP_IPV4,
+                "UDP4-DATAGRAM:239.77.0.1:7700",
+                "10.77.0.",
+                "10.77.0.3",
+            )
+        }),
+        trial("multicast::one_source_of_ipv6_alone_is_heard", |network| {
+            one_source(
+                &network,
+                &GROUP_IPV6,
+                "UDP6-DATAGRAM:[ff15::77]:7700",
+                "fd77::",
+                "[fd77::3]",
+            )
+        }),
         trial("multicast::a_group_that_is_not_granted_is_not_joined", |network| denied(&network)),
     ]
 }
@@ -116,14 +133,21 @@ fn who_has_left(network: &Network) -> Result<()> {
 }
 
 /// Both send to the group; the one that isn't wanted first.
-fn one_source(network: &Network) -> Result<()> {
-    let (host, _folder) = member(network, &GROUP_IPV4, ", source = \"10.77.0.3\"")?;
+fn one_source(
+    network: &Network,
+    group: &Group,
+    to: &str,
+    addresses: &str,
+    shown: &str,
+) -> Result<()> {
+    let (host, _folder) = member(network, group, &format!(", source = \"{addresses}3\""))?;
     host.log_with(&["joined"])?;
-    let to = |from: &str| format!("UDP4-DATAGRAM:239.77.0.1:7700,bind={from}");
-    for (words, from) in [("unwanted", "10.77.0.2"), ("wanted", "10.77.0.3")] {
-        network.there.say(words, "socat", &["-u", "-", &to(from)])?;
+    let (open, close) = if shown.starts_with('[') { ("[", "]") } else { ("", "") };
+    for (words, number) in [("unwanted", 2), ("wanted", 3)] {
+        let to = format!("{to},bind={open}{addresses}{number}{close}");
+        network.there.say(words, "socat", &["-u", "-", &to])?;
     }
-    let log = host.log_with(&["\"wanted\" from 10.77.0.3"])?;
+    let log = host.log_with(&[&format!("\"wanted\" from {shown}")])?;
     ensure!(!log.contains("unwanted"), "{log}");
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use torsade_tests::host::{self, Host, PATIENCE, POLL};
 use torsade_tests::programs;
 
-/// Two machines, `here` at 10.77.0.1 and fd77::1, `there` at 10.77.0.2, 10.77.0.3 and fd77::2. Each
+/// Two machines, `here` at 10.77.0.1 and fd77::1, `there` at 10.77.0.2, 10.77.0.3, fd77::2 and fd77::3. Each
 /// has one interface, called `cable`. Both are gone when it is dropped.
 pub(super) struct Network {
     pub(super) here: Machine,
@@ -46,7 +46,7 @@ impl Network {
         let cable = ["link", "add", "cable", "netns", here, "type", "veth"];
         ip(&[&cable[..], &["peer", "name", "cable", "netns", there]].concat())?;
         network.here.set_up(&["10.77.0.1/24", "fd77::1/64"])?;
-        network.there.set_up(&["10.77.0.2/24", "10.77.0.3/24", "fd77::2/64"])?;
+        network.there.set_up(&["10.77.0.2/24", "10.77.0.3/24", "fd77::3/64", "fd77::2/64"])?;
         network.here.wait_for_addresses()?;
         network.there.wait_for_addresses()?;
         Ok(network)

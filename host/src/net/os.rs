@@ -29,6 +29,7 @@ mod inherited;
 mod listener;
 mod multicast;
 mod socket;
+mod source_group;
 mod stdio;
 mod stream;
 

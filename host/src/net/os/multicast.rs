@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{netdevice, sockopt};
 
 use super::datagram::{DatagramSocket, Family, OsDatagrams};
+use super::source_group::{self, Change};
 use crate::net::datagram::{DatagramOption, Membership};
 
 impl OsDatagrams {
@@ -65,9 +66,8 @@ impl OsDatagrams {
             (IpAddr::V6(group), None, Family::V6 | Family::Both) => {
                 Ok(sockopt::set_ipv6_add_membership(self, &group, index)?)
             }
-            // The system can, but no crate of ours wraps the call (`MCAST_JOIN_SOURCE_GROUP`).
-            (IpAddr::V6(_), Some(IpAddr::V6(_)), Family::V6 | Family::Both) => {
-                Err(ErrorKind::Unsupported.into())
+            (IpAddr::V6(group), Some(IpAddr::V6(source)), Family::V6 | Family::Both) => {
+                source_group::change(self, Change::Join, index, group, source)
             }
             _ => Err(ErrorKind::InvalidInput.into()),
         }
@@ -87,6 +87,9 @@ impl OsDatagrams {
             }
             (IpAddr::V6(group), None) => {
                 Ok(sockopt::set_ipv6_drop_membership(self, &group, index)?)
+            }
+            (IpAddr::V6(group), Some(IpAddr::V6(source))) => {
+                source_group::change(self, Change::Leave, index, group, source)
             }
             _ => Err(ErrorKind::InvalidInput.into()),
         }
