@@ -159,7 +159,7 @@ fn finds_avahi(network: &Network) -> Result<()> {
     let (host, _folder) = host(network)?;
     let site = avahi.spawn("avahi-publish", &["-s", "Their site", "_http._tcp", "1234", "a=b"])?;
     let line = "\"Their site\" _http._tcp other.local:1234 10.77.0.2";
-    host.log_with(&["appeared: \"Their site\"", line])?;
+    host.log_with(&["appeared: \"Their site\"", line, "appeared: \"The echo\""])?;
     let ask = |words: &str| network.here.say(words, "socat", &["-t1", "-", "TCP:127.0.0.1:7010"]);
     let lines = ask("browse _http._tcp\n")?;
     ensure!(lines.contains(line) && lines.contains("\"The echo\""), "{lines}");
