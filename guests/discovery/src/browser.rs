@@ -102,6 +102,14 @@ impl Browser {
         Browser { types, questions, cache: Cache::default(), instances: BTreeMap::new() }
     }
 
+    /// There is another network, or one again: all is asked for there, too.
+    pub(crate) fn begin_again(&mut self, now: Duration) {
+        for asking in self.questions.values_mut() {
+            asking.next = asking.next.min(now + COURTESY);
+            asking.interval = FIRST_INTERVAL;
+        }
+    }
+
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.questions.values().map(|asking| asking.next).chain(self.cache.deadline()).min()

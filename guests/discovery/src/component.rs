@@ -138,9 +138,10 @@ impl Node {
     /// A socket is in its group.
     fn add(self: &Rc<Self>, socket: DatagramTransport<Socket>) {
         self.sockets.borrow_mut().push(socket);
-        if self.discovery.borrow().is_none() {
-            let discovery = Discovery::new(&self.setup, clock::monotonic(), random::number());
-            *self.discovery.borrow_mut() = Some(discovery);
+        let now = clock::monotonic();
+        match &mut *self.discovery.borrow_mut() {
+            Some(discovery) => discovery.begin_again(now),
+            none => *none = Some(Discovery::new(&self.setup, now, random::number())),
         }
         self.settle();
     }

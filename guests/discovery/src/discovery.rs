@@ -69,6 +69,12 @@ impl Discovery {
         Discovery { responder, browser, mail: Mail::default() }
     }
 
+    /// What is sent reaches another network from now on, or one again.
+    pub fn begin_again(&mut self, now: Duration) {
+        self.responder.begin_again(now);
+        self.browser.begin_again(now);
+    }
+
     /// A message arrived.
     pub fn received(&mut self, now: Duration, from: SocketAddr, bytes: &[u8]) {
         let Some(packet) = message::parse(bytes) else { return };

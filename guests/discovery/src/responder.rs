@@ -65,6 +65,15 @@ impl Responder {
         Responder { claims, addresses, pending: BTreeMap::new(), chance, legacy: (0, 0) }
     }
 
+    /// There is another network, or one again: names are probed for there, too (RFC 6762, section 8).
+    pub(crate) fn begin_again(&mut self, now: Duration) {
+        let next = now + self.chance.between(0, 250);
+        for claim in &mut self.claims {
+            claim.state = State::Probing { sent: 0, next };
+        }
+        self.pending.clear();
+    }
+
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let claims = self.claims.iter().filter_map(Claim::next);

@@ -41,7 +41,7 @@ pub(super) fn load(
 /// A service before its endpoints are bound.
 fn as_written(service: &Service) -> ServiceFacts {
     let endpoints = service.listen.iter().map(ToString::to_string).collect();
-    ServiceFacts { name: service.name.to_string(), endpoints }
+    ServiceFacts { name: service.name.clone(), endpoints }
 }
 
 fn load_service(

@@ -153,3 +153,18 @@ fn a_name_that_is_not_ours_yet_is_not_taken_back() {
     network.stop(0);
     assert!(network.take_responses().is_empty());
 }
+
+#[test]
+fn a_name_is_probed_for_where_there_is_another_network() {
+    let mut network = Network::new();
+    network.add(&setup(SITE), 1);
+    network.run(Duration::from_secs(10));
+    network.seen.clear();
+    let now = network.now;
+    network.nodes[0].1.begin_again(now);
+    network.run(Duration::from_secs(10));
+    let is_response = |bytes: &[u8]| Packet::parse(bytes).unwrap().has_flags(PacketFlag::RESPONSE);
+    let told = network.seen.iter().filter(|(.., bytes)| is_response(bytes)).count();
+    assert_eq!((network.seen.len() - told, told), (6, 4), "for the host and for the site");
+    assert_eq!(names(&network, 0), ["torsade.local", "Site._http._tcp.local"]);
+}

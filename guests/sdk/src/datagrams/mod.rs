@@ -52,6 +52,10 @@
 //! torsade_guest::export_datagrams!(Server);
 //! ```
 //!
+//! A plugin gets a socket of its own by [`endpoints::connect`](crate::endpoints::connect) with
+//! `udp:HOST:PORT`, or by [`endpoints::listen`](crate::endpoints::listen) with `udp:PORT`; its
+//! protocol is built by [`DatagramPlugin::build_datagram_protocol`] with the number of that deferred.
+//!
 //! Datagrams come and go in batches, each of which crosses the sandbox's border once: a
 //! [`Batch`] is a view of the one that arrived, and [`DatagramTransport::write`] gathers what an
 //! event sends. Nothing is allocated for a single datagram.
