@@ -56,7 +56,7 @@ pub(crate) fn measure(
             (None, "")
         }
     };
-    let asking = wrk::Asking { scheme: "http", file, connections, closes: false };
+    let asking = wrk::Asking { scheme: "http", file, connections };
     let load = |peer: &Peer| wrk::run(place, peer.port, &asking, arguments.seconds);
     let mut pairs = Vec::new();
     for run in 1..=arguments.runs {

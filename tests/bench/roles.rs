@@ -22,6 +22,8 @@ pub(crate) const SERVE_DATAGRAMS: &str = "--serve-datagrams";
 pub(crate) const LOAD_DATAGRAMS: &str = "--load-datagrams";
 /// The load of the row of new connections: `LOAD_CONNECT PORT SECONDS`.
 pub(crate) const LOAD_CONNECT: &str = "--load-connect";
+/// The load of the row of handshakes: `LOAD_HANDSHAKES PORT CONNECTIONS SECONDS PATH`.
+pub(crate) const LOAD_HANDSHAKES: &str = "--load-handshakes";
 /// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH [AUTHORITY]`.
 pub(crate) const LOAD_IDLE: &str = "--load-idle";
 /// The outside work of the row `blocking`: `BURN THREADS`.
@@ -40,6 +42,7 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
         LOAD_DATAGRAMS => load_datagrams(rest),
         LOAD_ECHO => load_echo(rest),
         LOAD_CONNECT => load_connect(rest),
+        LOAD_HANDSHAKES => load_handshakes(rest),
         LOAD_IDLE => load_idle(rest),
         LOAD_SLOW => load_slow(rest),
         _ => return None,
@@ -57,6 +60,11 @@ fn load_echo(rest: &[String]) -> Result<()> {
 
 fn load_connect(rest: &[String]) -> Result<()> {
     load::connect::run(number(rest, 0)?, number(rest, 1)?)
+}
+
+fn load_handshakes(rest: &[String]) -> Result<()> {
+    let path = rest.get(3).ok_or_else(|| anyhow!("no path"))?;
+    load::handshakes::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, path)
 }
 
 fn load_idle(rest: &[String]) -> Result<()> {

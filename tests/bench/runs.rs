@@ -10,7 +10,9 @@ use crate::arguments::Arguments;
 use crate::child::Load as Process;
 use crate::load::{DONE, GO, Report};
 use crate::peers::Peer;
-use crate::roles::{LOAD_CONNECT, LOAD_DATAGRAMS, LOAD_ECHO, LOAD_IDLE, LOAD_SLOW};
+use crate::roles::{
+    LOAD_CONNECT, LOAD_DATAGRAMS, LOAD_ECHO, LOAD_HANDSHAKES, LOAD_IDLE, LOAD_SLOW,
+};
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
 use crate::wrk::Asking;
@@ -103,13 +105,14 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
             timed(place, peer, LOAD_DATAGRAMS, &words)?
         }
         Load::Http(connections, file) => {
-            wrk(place, peer, Asking { scheme: "http", file, connections, closes: false }, seconds)?
+            wrk(place, peer, Asking { scheme: "http", file, connections }, seconds)?
         }
         Load::Https(connections, file) => {
-            wrk(place, peer, Asking { scheme: "https", file, connections, closes: false }, seconds)?
+            wrk(place, peer, Asking { scheme: "https", file, connections }, seconds)?
         }
         Load::Handshakes(connections, file) => {
-            wrk(place, peer, Asking { scheme: "https", file, connections, closes: true }, seconds)?
+            let words = [port, connections.to_string(), lasting, file.path()];
+            timed(place, peer, LOAD_HANDSHAKES, &words)?
         }
     };
     ensure!(report.operations > 0, "the server answered nothing");

@@ -54,12 +54,7 @@ impl Workplace {
         if kinds.contains(&Kind::Nginx) || kinds.contains(&Kind::NginxTls) {
             place.nginx = programs::find_or_install("nginx", "nginx-light")?;
         }
-        let by_wrk = |load| {
-            matches!(
-                load,
-                Load::Blocking(..) | Load::Handshakes(..) | Load::Http(..) | Load::Https(..)
-            )
-        };
+        let by_wrk = |load| matches!(load, Load::Blocking(..) | Load::Http(..) | Load::Https(..));
         if rows.iter().any(|row| by_wrk(row.load)) {
             place.wrk = programs::find_or_install("wrk", "wrk")?;
         }

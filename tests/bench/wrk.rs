@@ -19,8 +19,6 @@ pub(crate) struct Asking<'a> {
     pub(crate) file: &'a File,
     /// Over how many connections at once.
     pub(crate) connections: usize,
-    /// Each connection is for one request.
-    pub(crate) closes: bool,
 }
 
 /// Asks without end. An answer that is no success is an error.
@@ -30,18 +28,15 @@ pub(crate) fn run(
     asking: &Asking<'_>,
     seconds: u64,
 ) -> Result<Report> {
-    let Asking { scheme, file, connections, closes } = *asking;
-    let mut words = vec![
+    let Asking { scheme, file, connections } = *asking;
+    let words = [
         "--threads=1".to_owned(),
         format!("--connections={connections}"),
         format!("--duration={seconds}s"),
         "--latency".to_owned(),
         format!("--timeout={TIMEOUT_SECONDS}s"),
+        format!("{scheme}://127.0.0.1:{port}{}", file.path()),
     ];
-    if closes {
-        words.push("--header=Connection: close".to_owned());
-    }
-    words.push(format!("{scheme}://127.0.0.1:{port}{}", file.path()));
     let said = Load::start_program(place.load_core, &place.wrk, &words)?.rest()?;
     read(&said).with_context(|| format!("wrk said:\n{said}"))
 }

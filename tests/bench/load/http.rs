@@ -19,7 +19,16 @@ pub(crate) struct Answer {
 
 /// Asks for a path. Anything but a 200 with a `Content-Length` is an error.
 pub(crate) fn ask(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
-    let question = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    ask_with(stream, path, "")
+}
+
+/// The same, on a connection that is for this one request.
+pub(crate) fn ask_once(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
+    ask_with(stream, path, "Connection: close\r\n")
+}
+
+fn ask_with(stream: &mut (impl Read + Write), path: &str, fields: &str) -> Result<Answer> {
+    let question = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n");
     stream.write_all(question.as_bytes())?;
     let mut bytes = Vec::new();
     let end = loop {

@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod datagrams;
 mod dial;
 pub(crate) mod echo;
+pub(crate) mod handshakes;
 pub(crate) mod http;
 pub(crate) mod idle;
 mod report;
