@@ -1,5 +1,7 @@
 //! Certificates that tests make for themselves, and a TLS that trusts them.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -81,8 +83,11 @@ impl Identity {
     /// Writes `NAME.pem` and `NAME-key.pem` into a folder.
     pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
         std::fs::write(folder.join(format!("{name}.pem")), &self.cert)?;
-        std::fs::write(folder.join(format!("{name}-key.pem")), &self.key)?;
-        Ok(())
+        // Only for its user: the host warns of others.
+        let mut options = std::fs::File::options();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut key = options.open(folder.join(format!("{name}-key.pem")))?;
+        Ok(key.write_all(self.key.as_bytes())?)
     }
 
     fn key(&self) -> PrivateKeyDer<'static> {

@@ -1,6 +1,7 @@
 //! The ways to a plugin: the same file, unchanged, over each of them, and what is particular to each.
 
 mod descriptors;
+mod encrypted;
 mod proxied;
 mod stdio;
 
@@ -39,12 +40,19 @@ struct Way {
 }
 
 /// Each way. What a plugin is told of its transport has to be what `call` says.
-const WAYS: [Way; 10] = [
+const WAYS: [Way; 13] = [
     Way { name: "tcp", endpoint: "tcp:0:interface=127.0.0.1", call: tcp },
+    Way { name: "tls", endpoint: "tls:0:interface=127.0.0.1", call: encrypted::tls },
     Way { name: "unix", endpoint: "unix:a.sock", call: unix },
     Way { name: "proxied_tcp", endpoint: "haproxy:tcp:0:interface=127.0.0.1", call: proxied_tcp },
+    Way {
+        name: "proxied_tls",
+        endpoint: "haproxy:tls:0:interface=127.0.0.1",
+        call: encrypted::proxied_tls,
+    },
     Way { name: "proxied_unix", endpoint: "haproxy:unix:a.sock", call: proxied_unix },
     Way { name: "systemd_tcp", endpoint: "systemd:domain=INET:index=0", call: systemd_tcp },
+    Way { name: "systemd_tls", endpoint: "systemd:index=0:tls=yes", call: encrypted::systemd_tls },
     Way { name: "systemd_unix", endpoint: "systemd:name=web", call: systemd_unix },
     Way { name: "a_descriptor", endpoint: "fd:3", call: systemd_tcp },
     Way { name: "pipes", endpoint: "stdio:", call: pipes },
@@ -59,6 +67,21 @@ struct Call {
     to: Box<dyn Half>,
     /// The addresses that the plugin is to see: the peer's, and the host's.
     addresses: [String; 2],
+    /// What it is to hear of TLS, where there is one: the version, the protocol and the server's
+    /// name.
+    agreed: Option<&'static str>,
+}
+
+impl Call {
+    /// One that is not encrypted.
+    fn clear(
+        host: Running,
+        from: impl Read + Send + 'static,
+        to: impl Half + 'static,
+        addresses: [String; 2],
+    ) -> Self {
+        Self { host, from: Box::new(from), to: Box::new(to), addresses, agreed: None }
+    }
 }
 
 /// What a host is to be ended by.
@@ -108,19 +131,27 @@ impl Running {
 
 fn the_same_plugins(way: &Way) -> Result<()> {
     // Bytes, and the end of each half.
-    let echo = folder(&service("echo", way.endpoint))?;
+    let tls = if way.endpoint.contains("tls") { encrypted::TABLE } else { "" };
+    let echo = folder(&(service("echo", way.endpoint) + tls))?;
     let call = (way.call)(echo.path())?;
     echoes_to_the_end(call.from, call.to).context("the echo")?;
     call.host.ends_well(echo.path())?;
     // What the plugin can tell of its transport.
-    let inquirer = folder(&(service("inquirer", way.endpoint) + GRANTS))?;
-    let Call { host, from, mut to, addresses: [peer, local] } = (way.call)(inquirer.path())?;
+    let inquirer = folder(&(service("inquirer", way.endpoint) + tls + GRANTS))?;
+    let Call { host, from, mut to, addresses: [peer, local], agreed } =
+        (way.call)(inquirer.path())?;
     let mut lines = BufReader::new(from).lines();
     let mut next = || lines.next().context("the connection has ended")?.context("the next line");
     ensure!(next()? == "hello", "it isn't greeted");
     to.write_all(b"a addresses\n")?;
     let (told, wanted) = (next()?, format!("a ok {peer} {local}"));
     ensure!(told == wanted, "{told:?} instead of {wanted:?}");
+    to.write_all(b"b tls\n")?;
+    let told = next()?;
+    match agreed {
+        None => ensure!(told.starts_with("b unsupported "), "{told:?}"),
+        Some(facts) => ensure!(told == format!("b ok {facts}"), "{told:?} is not {facts}"),
+    }
     to.end()?;
     ensure!(lines.next().is_none(), "it goes on after the end");
     host.ends_well(inquirer.path())
@@ -159,7 +190,7 @@ fn unix(folder: &Path) -> Result<Call> {
     let path = folder.join("a.sock");
     let stream = connect_unix(&path)?;
     let addresses = ["unix[]0".to_owned(), format!("unix[{}]0", path.display())];
-    Ok(Call { host, from: Box::new(stream.try_clone()?), to: Box::new(stream), addresses })
+    Ok(Call::clear(host, stream.try_clone()?, stream, addresses))
 }
 
 fn proxied_tcp(folder: &Path) -> Result<Call> {
@@ -193,15 +224,15 @@ fn systemd_unix(folder: &Path) -> Result<Call> {
     let host = Running::Serving(descriptors::handed_over(folder, UnixListener::bind(&path)?)?);
     let stream = connect_unix(&path)?;
     let addresses = ["unix[]0".to_owned(), format!("unix[{}]0", path.display())];
-    Ok(Call { host, from: Box::new(stream.try_clone()?), to: Box::new(stream), addresses })
+    Ok(Call::clear(host, stream.try_clone()?, stream, addresses))
 }
 
 fn pipes(folder: &Path) -> Result<Call> {
     let mut child = stdio::up(folder)?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let from = Box::new(child.stdout.take().context("it is a pipe")?);
-    let to = Box::new(child.stdin.take().context("it is a pipe")?);
+    let from = child.stdout.take().context("it is a pipe")?;
+    let to = child.stdin.take().context("it is a pipe")?;
     let addresses = ["stdio[]0".to_owned(), "stdio[]0".to_owned()];
-    Ok(Call { host: Running::Alone(child), from, to, addresses })
+    Ok(Call::clear(Running::Alone(child), from, to, addresses))
 }
 
 fn socketpair(folder: &Path) -> Result<Call> {
@@ -209,8 +240,7 @@ fn socketpair(folder: &Path) -> Result<Call> {
     near.set_read_timeout(Some(PATIENCE))?;
     let child = stdio::on_socket(folder, far)?;
     let addresses = ["unix[]0".to_owned(), "unix[]0".to_owned()];
-    let from = Box::new(near.try_clone()?);
-    Ok(Call { host: Running::Alone(child), from, to: Box::new(near), addresses })
+    Ok(Call::clear(Running::Alone(child), near.try_clone()?, near, addresses))
 }
 
 fn inetd(folder: &Path) -> Result<Call> {
@@ -224,5 +254,5 @@ fn over_tcp(host: Running, stream: TcpStream) -> Result<Call> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let addresses = [stream.local_addr()?, stream.peer_addr()?]
         .map(|address| format!("tcp[{}]{}", address.ip(), address.port()));
-    Ok(Call { host, from: Box::new(stream.try_clone()?), to: Box::new(stream), addresses })
+    Ok(Call::clear(host, stream.try_clone()?, stream, addresses))
 }

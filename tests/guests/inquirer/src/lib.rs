@@ -166,6 +166,15 @@ impl Inquirer {
                 let moved = self.calls.get(tag).map(|call| call.reset(milliseconds(words)));
                 assert!(matches!(moved, Some(Ok(()))), "there is a timer {tag}");
             }
+            // Of the connection: version, protocol and server's name, or a dash.
+            "tls" => match self.transport.tls() {
+                Ok(session) => {
+                    let dash = |fact: Option<String>| fact.unwrap_or_else(|| "-".to_owned());
+                    let (alpn, name) = (dash(session.alpn()), dash(session.server_name()));
+                    self.tell(tag, "ok", &format!("{} {alpn} {name}", session.version()));
+                }
+                Err(failure) => self.tell(tag, &failure.code, &failure.message),
+            },
             "trap" => panic!("it was told to"),
             // JOB INPUT
             "run" => {
