@@ -1,6 +1,7 @@
 //! Encrypted endpoints, with programs that others wrote.
 
 mod bad_certificates;
+mod peers;
 mod programs;
 mod renewal;
 
@@ -16,7 +17,8 @@ use tempfile::TempDir;
 use torsade_tests::host::{self, Host};
 
 pub(super) fn trials() -> Vec<Trial> {
-    let parts = [bad_certificates::trials(), programs::trials(), renewal::trials()];
+    let parts =
+        [bad_certificates::trials(), peers::trials(), programs::trials(), renewal::trials()];
     parts.into_iter().flatten().collect()
 }
 
