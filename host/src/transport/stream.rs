@@ -518,7 +518,7 @@ fn is_retry(error: &io::Error) -> bool {
 }
 
 /// The longest record of TLS (RFC 5246, section 6.2.3: 2¹⁴ + 2048 bytes, and its head).
-const RECORD_BYTES: usize = 16 * 1024 + 2048 + 5;
+pub(super) const RECORD_BYTES: usize = 16 * 1024 + 2048 + 5;
 
 /// From this size on a write that nothing waits before goes to the kernel without being copied.
 const WRITE_THROUGH: usize = 16 * 1024;

@@ -1,5 +1,6 @@
 //! Handshakes in memory, between the configurations that services get.
 
+mod engine;
 mod files;
 mod renewal;
 
