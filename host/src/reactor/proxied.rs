@@ -68,7 +68,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     let problem = format!("it ended after {} bytes of a PROXY header", bytes.len());
                     return self.refuse_header(id, &problem);
                 }
-                Read::Nothing | Read::Records | Read::Secured => {
+                Read::Records => {}
+                Read::Nothing | Read::Secured => {
                     if conn.stream.ended().is_some() {
                         self.touch(id);
                     }

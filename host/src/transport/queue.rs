@@ -143,11 +143,9 @@ impl Queue {
         share: &mut usize,
     ) -> io::Result<Option<Flushed>> {
         way.send_encrypted()?;
-        if way.is_handshaking() {
-            return Ok(Some(Flushed::Waits));
-        }
         match self.items.front_mut() {
             None => return Ok(Some(Flushed::Empty)),
+            Some(_) if way.is_handshaking() => return Ok(Some(Flushed::Waits)),
             Some(Item::Bytes(_) | Item::File(_)) if way.most == 0 => {
                 return Ok(Some(Flushed::Spent));
             }

@@ -89,7 +89,7 @@ pub(crate) enum Read {
     End,
     /// There is nothing for now, or the stream has ended.
     Nothing,
-    /// Something came that was not for the protocol. There may be more.
+    /// Nothing came, or nothing for the protocol. There may be more.
     Records,
     /// The handshake is over. Said once.
     Secured,
@@ -208,7 +208,8 @@ impl<S> Stream<S> {
                 return Read::Data(n);
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => self.drained = true,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            // No edge would tell of what there still is.
+            Err(e) if e.kind() == ErrorKind::Interrupted => return Read::Records,
             Err(e) => self.end(End::Lost(e)),
         }
         Read::Nothing
@@ -227,7 +228,8 @@ impl<S> Stream<S> {
             return Read::Data(filled);
         }
         if tls.has_ended() {
-            self.at_end = true;
+            // What the peer has sent behind its end is nobody's.
+            (self.at_end, self.ahead) = (true, None);
             return Read::End;
         }
         let most = most.min(buffers.raw.len());

@@ -3,6 +3,7 @@
 mod engine;
 mod files;
 mod renewal;
+mod stream;
 
 use std::fs;
 use std::path::PathBuf;
