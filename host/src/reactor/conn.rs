@@ -233,6 +233,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         // What tells the peer that it broke TLS must arrive, too.
         let in_order = matches!(end, End::Done | End::Tls(_));
         conn.held = None;
+        self.end_header(id);
         self.end_handshake(id, code, &message);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol.take())

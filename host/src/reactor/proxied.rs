@@ -1,8 +1,6 @@
 //! Connections that a proxy hands over: its header comes before TLS and the protocol, and says
 //! whose they are.
 
-use std::mem;
-
 use ipnet::IpNet;
 
 use super::conn::ConnId;
@@ -38,6 +36,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn await_header(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.header = Some(Vec::new());
+        // Its handshake would come at once behind it: whoever may not begin one may not wait here.
+        if self.services[conn.service].settings.tls_of(conn.origin).is_some() {
+            self.services[conn.service].handshakes += 1;
+        }
         let at = self.net.now() + self.services[conn.service].settings.handshake;
         self.add_timer(at, Due::Header(id.to_u64()));
     }
@@ -88,9 +90,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return self.give_up_conn(id, "its peer may not come");
         };
         self.enforce(id, admitted);
+        let bytes = self.end_header(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         let settings = &self.services[service].settings;
-        let bytes = mem::take(&mut conn.header).unwrap_or_default();
         conn.stream.unread(&bytes[header.length..]);
         if let Some(route) = header.route {
             let (name, proxy) = (&*settings.name, &conn.peer);
@@ -98,6 +100,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             (conn.peer, conn.local) = (route.source, Some(Box::new(route.destination)));
         }
         self.begin(id);
+    }
+
+    /// No header is waited for any more: it is there, or the connection has ended. What came of it.
+    pub(super) fn end_header(&mut self, id: ConnId<N::Stream>) -> Vec<u8> {
+        let Some(conn) = self.conns.get_mut(id) else { return Vec::new() };
+        let Some(bytes) = conn.header.take() else { return Vec::new() };
+        if self.services[conn.service].settings.tls_of(conn.origin).is_some() {
+            self.services[conn.service].handshakes -= 1;
+        }
+        bytes
     }
 
     /// The time for the header is over.

@@ -4,14 +4,22 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rustls::ClientConnection;
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use torsade_tests::certificates::Authority;
-use torsade_tests::host::Host;
+use torsade_tests::host::{Host, PATIENCE};
 
-use super::{Call, Half, Running, descriptors, over_tcp};
+use super::super::streams::echoes;
+use super::super::{folder, trial};
+use super::{Call, Half, Running, descriptors, over_tcp, service};
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![trial("ways_in::proxied_handshakes_are_bounded", proxied_handshakes_are_bounded)]
+}
 
 /// What a service whose endpoint is encrypted needs more.
 pub(super) const TABLE: &str =
@@ -28,7 +36,7 @@ pub(super) fn proxied_tls(folder: &Path) -> Result<Call> {
     let authority = certificate(folder)?;
     let (host, port) = up(folder, 2)?;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.2 56072 443\r\n")?;
+    stream.write_all(HEADER)?;
     let call = encrypted(&authority, Running::Serving(host), stream)?;
     let addresses = ["tcp[192.0.2.1]56072", "tcp[198.51.100.2]443"].map(str::to_owned);
     Ok(Call { addresses, ..call })
@@ -40,6 +48,39 @@ pub(super) fn systemd_tls(folder: &Path) -> Result<Call> {
     let address = listener.local_addr()?;
     let host = Running::Serving(descriptors::handed_over(folder, listener)?);
     encrypted(&authority, host, TcpStream::connect(address)?)
+}
+
+fn proxied_handshakes_are_bounded() -> Result<()> {
+    let limits = "limits = { handshakes = 1, handshake = \"60s\" }\n";
+    let endpoint = "haproxy:tls:0:interface=127.0.0.1";
+    let folder = folder(&format!("workers = 1\n{}{TABLE}{limits}", service("echo", endpoint)))?;
+    let authority = certificate(folder.path())?;
+    let (host, port) = up(folder.path(), 2)?;
+    for header in [&b""[..], HEADER] {
+        // Before its header, and in its handshake.
+        let mut silent = TcpStream::connect(("127.0.0.1", port))?;
+        silent.write_all(header)?;
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(HEADER)?;
+        let mut side = side(&authority)?;
+        side.write_tls(&mut stream)?;
+        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+        let said = stream.read(&mut [0; 9]);
+        ensure!(said.is_err(), "another handshake goes on: {said:?}");
+        stream.set_read_timeout(Some(PATIENCE))?;
+        drop(silent);
+        let mut client = StreamOwned::new(side, stream);
+        echoes(&mut client, b"its turn has come")?;
+    }
+    Running::Serving(host).ends_well(folder.path())
+}
+
+const HEADER: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.2 56072 443\r\n";
+
+fn side(authority: &Authority) -> Result<ClientConnection> {
+    let mut config = authority.client(None)?;
+    config.alpn_protocols = vec![b"spoken".to_vec()];
+    Ok(ClientConnection::new(Arc::new(config), ServerName::try_from("a.test")?)?)
 }
 
 fn certificate(folder: &Path) -> Result<Authority> {
@@ -57,9 +98,7 @@ fn up(folder: &Path, place: usize) -> Result<(Host, u16)> {
 
 fn encrypted(authority: &Authority, host: Running, stream: TcpStream) -> Result<Call> {
     let call = over_tcp(host, stream.try_clone()?)?;
-    let mut config = authority.client(None)?;
-    config.alpn_protocols = vec![b"spoken".to_vec()];
-    let mut side = ClientConnection::new(Arc::new(config), ServerName::try_from("a.test")?)?;
+    let mut side = side(authority)?;
     let mut io = stream.try_clone()?;
     // Afterwards only one half writes to the network.
     while side.is_handshaking() || side.wants_write() {

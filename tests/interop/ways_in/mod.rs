@@ -26,7 +26,7 @@ pub(super) fn trials() -> Vec<Trial> {
         let name = format!("ways_in::the_same_plugins_over_{}", way.name);
         trial(&name, || the_same_plugins(way))
     });
-    let parts = [descriptors::trials(), proxied::trials(), stdio::trials()];
+    let parts = [descriptors::trials(), encrypted::trials(), proxied::trials(), stdio::trials()];
     same.chain(parts.into_iter().flatten()).collect()
 }
 
