@@ -4,6 +4,7 @@ mod engine;
 mod files;
 mod renewal;
 mod stream;
+mod world;
 
 use std::fs;
 use std::path::PathBuf;

@@ -76,7 +76,7 @@ impl Ends {
     }
 
     /// What the peer has to send.
-    fn from_peer(&mut self) -> Vec<u8> {
+    fn peer_sends(&mut self) -> Vec<u8> {
         let mut records = Vec::new();
         while self.peer.wants_write() {
             self.peer.write_tls(&mut records).unwrap();
@@ -85,7 +85,7 @@ impl Ends {
     }
 
     /// Lets the peer have what the engine has to send, and read it. True where there was something.
-    fn to_peer(&mut self) -> bool {
+    fn peer_reads(&mut self) -> bool {
         let mut records = Vec::new();
         while self.engine.side.wants_write() {
             self.engine.side.write_tls(&mut records).unwrap();
@@ -104,8 +104,8 @@ impl Ends {
 
     /// A handshake without cuts.
     fn shake(&mut self) {
-        while self.to_peer() || self.peer.wants_write() {
-            let records = self.from_peer();
+        while self.peer_reads() || self.peer.wants_write() {
+            let records = self.peer_sends();
             self.hand_over(&records, LENGTH).unwrap();
         }
         assert!(self.secured == 1 && !self.engine.is_handshaking());
@@ -123,7 +123,7 @@ const LENGTH: usize = 68 * 1024;
 fn converse(sides: &Sides, answers: bool, mut cut: impl FnMut(usize, usize) -> usize) -> usize {
     let mut ends = Ends::new(sides.ends(answers));
     let (mut place, mut spoken) = (0, false);
-    while ends.to_peer() || ends.peer.wants_write() {
+    while ends.peer_reads() || ends.peer.wants_write() {
         if !ends.peer.is_handshaking() && !spoken {
             spoken = true;
             ends.says(b"data");
@@ -133,7 +133,7 @@ fn converse(sides: &Sides, answers: bool, mut cut: impl FnMut(usize, usize) -> u
             ends.says(b" and more");
             ends.peer.send_close_notify();
         }
-        let records = ends.from_peer();
+        let records = ends.peer_sends();
         let mut left = &records[..];
         while !left.is_empty() {
             let n = cut(place, left.len()).clamp(1, left.len());
@@ -173,14 +173,14 @@ fn what_comes_behind_the_end_is_nothing() {
         ends.shake();
         ends.says(b"data");
         ends.peer.send_close_notify();
-        let records = [ends.from_peer(), vec![23; 10_000]].concat();
+        let records = [ends.peer_sends(), vec![23; 10_000]].concat();
         ends.hand_over(&records, LENGTH).unwrap();
         ends.hand_over(b"and so on", LENGTH).unwrap();
         assert!(ends.told == b"data" && ends.engine.has_ended());
         // The other half is as it was.
         assert_eq!(ends.engine.write(b"answer").unwrap(), 6);
         ends.engine.close();
-        ends.to_peer();
+        ends.peer_reads();
         assert!(ends.heard == b"answer" && ends.heard_end);
     }
 }
@@ -191,13 +191,13 @@ fn a_forged_record_fails_and_is_told() {
         let mut ends = Ends::new(Sides::new(only_1_2).ends(true));
         ends.shake();
         ends.says(b"data");
-        let mut records = ends.from_peer();
+        let mut records = ends.peer_sends();
         *records.last_mut().unwrap() ^= 1;
         ends.hand_over(&records, LENGTH).unwrap_err();
         assert!(ends.told.is_empty() && ends.engine.wants_to_send());
         // And nothing that comes behind it is believed.
         ends.says(b"more");
-        let records = ends.from_peer();
+        let records = ends.peer_sends();
         ends.hand_over(&records, LENGTH).unwrap_err();
         assert!(ends.told.is_empty());
     }
@@ -216,7 +216,7 @@ fn a_buffer_has_room_for_all_that_a_chunk_brings() {
                 ends.shake();
                 ends.peer.set_buffer_limit(None);
                 ends.says(&text);
-                let records = ends.from_peer();
+                let records = ends.peer_sends();
                 let mut plain = Buffers::new(length).plain;
                 let chunks = records[first..].chunks(length - RECORD_BYTES);
                 let mut told = Vec::new();
@@ -243,7 +243,7 @@ fn much_goes_the_other_way() {
             let n = ends.engine.write(left).unwrap();
             assert!(n > 0 && n <= super::super::ENCRYPTED_AT_ONCE, "{n} at once");
             left = &left[n..];
-            ends.to_peer();
+            ends.peer_reads();
         }
         assert!(ends.heard == text, "{} bytes", ends.heard.len());
     }
