@@ -6,8 +6,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The endpoint that connections are forwarded to: `tcp:HOST:PORT` or `unix:PATH`, with the
-    /// options of the host's `connect`.
+    /// The endpoint that connections are forwarded to: `tcp:HOST:PORT`, `tls:HOST:PORT` or
+    /// `unix:PATH`, with the options of the host's `connect`.
     pub to: String,
 }
 
@@ -18,7 +18,7 @@ impl Config {
     /// A sentence for the operator that says what would be right.
     pub fn check(&self) -> Result<(), String> {
         match self.to.split_once(':') {
-            Some(("tcp" | "unix", rest)) if !rest.is_empty() => Ok(()),
+            Some(("tcp" | "tls" | "unix", rest)) if !rest.is_empty() => Ok(()),
             _ => Err(format!(
                 "config: `to` is {:?}; it should be an endpoint, as tcp:127.0.0.1:9000 or \
                  unix:/run/a.sock",
@@ -39,6 +39,7 @@ mod tests {
     #[test]
     fn an_endpoint_says_its_kind() {
         assert_eq!(check("tcp:example.org:80:timeout=5"), Ok(()));
+        assert_eq!(check("tls:example.org:443:alpn=http/1.1"), Ok(()));
         assert_eq!(check("unix:/run/a.sock"), Ok(()));
         for wrong in ["", "example.org:80", "tcp", "tcp:", "udp:example.org:53"] {
             assert!(check(wrong).unwrap_err().contains("tcp:127.0.0.1:9000"), "{wrong:?}");

@@ -47,7 +47,11 @@
 //! [`ReconnectingClient`], and shares several by a [`ConnectionPool`]. In tests [`testing::Clock`]
 //! stands in for the host's clock and timers.
 //!
-//! [`datagrams`] has what a plugin for UDP and the like is written with.
+//! A protocol runs encrypted, behind a proxy or on standard input unchanged. What TLS came to it
+//! asks by [`Transport::tls`]; [`Transport::start_tls`] begins TLS in mid-stream (STARTTLS), and a
+//! [`LineReceiver`], which cuts a stream into lines, then forgets what came in clear. [`datagrams`]
+//! has what a plugin for UDP, multicast and Unix datagrams is written with, and [`services`] tells
+//! what the host serves.
 //!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!
