@@ -239,6 +239,15 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
 
     let http = compare(HTTP, Some(plugin_keys::<torsade_http::config::Config>()?))?;
     let guestbook = compare(GUESTBOOK, Some(plugin_keys::<torsade_guestbook::config::Config>()?))?;
+    let forwarder = "### The port forwarder's `config`";
+    compare(forwarder, Some(plugin_keys::<torsade_portforward::config::Config>()?))?;
+    compare(DISCOVERY, Some(plugin_keys::<torsade_discovery::Settings>()?))?;
+    let announced = readme.section(DISCOVERY)?.table("| key of `announce` |")?;
+    let announced: BTreeSet<_> = announced.iter().map(|row| row.code(0).concat()).collect();
+    let known = plugin_keys::<torsade_discovery::Announce>()?;
+    for key in known.symmetric_difference(&announced) {
+        problems.push(format!("README.md: announce: {key} is only there, or only in the code"));
+    }
 
     let text = format!("{service}limits = {{ {limits} }}");
     let read = config::parse(&file, text.as_bytes()).context("README.md: ### Limits")?;
@@ -252,6 +261,7 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
 
 const HTTP: &str = "### The HTTP plugin's `config`";
 const GUESTBOOK: &str = "### The guestbook's `config`";
+const DISCOVERY: &str = "### The discovery plugin's `config`";
 
 /// The keys that a plugin's configuration knows, as the message about one that it doesn't says.
 fn plugin_keys<C: DeserializeOwned>() -> Result<BTreeSet<String>> {
