@@ -10,8 +10,10 @@ use crate::protocol::Protocol;
 use crate::transport::Transport;
 use crate::types::{Address, Failure, code};
 
-/// Connects to an endpoint: `tcp:HOST:PORT`, with `timeout=SECONDS` (30) and `bindAddress=IP`, or
-/// `unix:PATH`. A plugin that calls it needs the grant `connect`, which names targets.
+/// Connects to an endpoint: `tcp:HOST:PORT`, with `timeout=SECONDS` (30) and `bindAddress=IP`,
+/// `tls:HOST:PORT` with these and `name=NAME` and `alpn=A,B`, or `unix:PATH`. A plugin that calls it
+/// needs the grant `connect`, which names targets. Over TLS the server's certificate and its name
+/// are always checked, and the protocol is built once the handshake is over.
 ///
 /// On success [`Plugin::build_protocol`](crate::Plugin::build_protocol) is called with
 /// [`Origin::Dialled`](crate::Origin::Dialled) and the number of this deferred
@@ -21,7 +23,7 @@ use crate::types::{Address, Failure, code};
 /// The deferred fails with [`INVALID`](crate::code::INVALID), [`DENIED`](crate::code::DENIED),
 /// [`NOT_FOUND`](crate::code::NOT_FOUND), [`REFUSED`](crate::code::REFUSED),
 /// [`TIMED_OUT`](crate::code::TIMED_OUT), [`UNREACHABLE`](crate::code::UNREACHABLE),
-/// [`LIMIT`](crate::code::LIMIT) or [`IO`](crate::code::IO).
+/// [`TLS`](crate::code::TLS), [`LIMIT`](crate::code::LIMIT) or [`IO`](crate::code::IO).
 ///
 /// ```no_run
 /// use torsade_guest::{NoConfig, Origin, Plugin, Protocol, Transport, Waiting, endpoints, warn};
@@ -120,8 +122,8 @@ pub fn connect_protocol<P: Protocol>(
     }))
 }
 
-/// Listens on an endpoint at run time, as FTP's passive mode does: `tcp:PORT:interface=IP`,
-/// `unix:PATH`; for port 0 the host picks one of the granted ports. A plugin that calls it needs
+/// Listens on an endpoint at run time, as FTP's passive mode does: `tcp:PORT:interface=IP`, `tls:`
+/// the same with the service's certificates, `unix:PATH`; for port 0 the host picks one of the granted ports. A plugin that calls it needs
 /// the grant `listen`, which names ranges.
 ///
 /// For each connection [`Plugin::build_protocol`](crate::Plugin::build_protocol) is called with
