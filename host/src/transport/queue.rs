@@ -33,6 +33,9 @@ struct FilePart {
     file: Arc<File>,
     offset: u64,
     length: u64,
+    /// It is being read, and what is read comes by [`Queue::supply`]: who read here meanwhile would
+    /// send it twice.
+    is_cold: bool,
 }
 
 /// What a [`Queue::flush`] came to.
@@ -81,7 +84,7 @@ impl Queue {
 
     pub(crate) fn push_file(&mut self, file: Arc<File>, offset: u64, length: u64) {
         if length > 0 {
-            self.items.push_back(Item::File(FilePart { file, offset, length }));
+            self.items.push_back(Item::File(FilePart { file, offset, length, is_cold: false }));
         }
     }
 
@@ -101,6 +104,7 @@ impl Queue {
     /// Puts what was read of the file that is next before it.
     pub(crate) fn supply(&mut self, data: &[u8]) {
         let Some(Item::File(part)) = self.items.front_mut() else { return };
+        part.is_cold = false;
         part.offset += data.len() as u64;
         part.length = part.length.saturating_sub(data.len() as u64);
         if part.length == 0 {
@@ -247,11 +251,15 @@ impl<N: Net> Way<'_, N> {
     fn send_file(&mut self, part: &mut FilePart, share: usize) -> io::Result<Option<usize>> {
         let most = usize::try_from(part.length).unwrap_or(usize::MAX).min(share);
         let sent = match (*self.clear, &mut self.tls) {
+            (false, Some(_)) if part.is_cold => return Ok(None),
             (false, Some(tls)) => {
                 self.scratch.resize(most.min(FILE_READ_AT_ONCE), 0);
                 match self.net.read_file(&part.file, part.offset, self.scratch) {
                     Ok(n) => tls.write(&self.scratch[..n])?,
-                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                        part.is_cold = true;
+                        return Ok(None);
+                    }
                     Err(e) => return Err(e),
                 }
             }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod files;
+mod files_sent;
 mod renewal;
 mod stream;
 mod world;
