@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -30,6 +31,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("starttls::injected_into_a_clients_handshake", injected_into_a_clients_handshake),
         trial("starttls::a_handshake_that_stalls_ends", a_handshake_that_stalls_ends),
         trial("starttls::without_a_certificate_it_ends", without_a_certificate_it_ends),
+        trial("starttls::refused_while_it_begins", refused_while_it_begins),
         trial("starttls::a_cut_is_told_from_an_end", a_cut_is_told_from_an_end),
     ]
 }
@@ -331,6 +333,28 @@ fn without_a_certificate_it_ends() -> Result<()> {
     ensure!(rest.is_empty(), "what was to be encrypted went out in clear: {rest:?}");
     setting.host.log_with(&["lost tls"])?;
     setting.ends_well()
+}
+
+/// Who asked for the handshake hears what became of it, though there is no protocol.
+fn refused_while_it_begins() -> Result<()> {
+    let Setting { folder, host, authority } = setting(TLS)?;
+    drop(host);
+    let file = folder.path().join("torsade.toml");
+    let text = std::fs::read_to_string(&file)?;
+    let one = "\"tcp:0:interface=127.0.0.1\"";
+    std::fs::write(&file, text.replace(one, &format!("{one}, \"unix:a.sock\"")))?;
+    let host = Host::up(folder.path(), 2)?;
+    let plain = UnixStream::connect(folder.path().join("a.sock"))?;
+    plain.set_read_timeout(Some(PATIENCE))?;
+    let side = ClientConnection::new(
+        Arc::new(authority.client(None)?),
+        ServerName::try_from("mail.example")?,
+    )?;
+    let mut said = String::new();
+    StreamOwned::new(side, plain).read_to_string(&mut said)?;
+    ensure!(said == "go away\r\n", "{said:?}");
+    host.log_with(&["refused: closed"])?;
+    Setting { folder, host, authority }.ends_well()
 }
 
 fn a_cut_is_told_from_an_end() -> Result<()> {

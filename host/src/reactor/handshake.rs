@@ -85,19 +85,26 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.build(id);
                 self.tell_dialled(id, waiter);
             }
-            Securing::Asked(waiter) => {
-                let Some(conn) = self.conns.get_mut(id) else { return };
-                let agreed = conn.stream.agreed().map(|agreed| Arc::new(session(agreed)));
-                if let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol)
-                    && let Some(life) = self.lives.get_mut(life_id)
-                    && let Some(agreed) = agreed
-                {
-                    life.instance.set_session(protocol, agreed);
-                    set_behind(Some(life), waiter.1, Behind::Answer);
-                    self.fire(waiter, Outcome::Secured);
-                    self.tell_secured(id, life_id, protocol);
-                }
-            }
+            Securing::Asked(waiter) => self.on_start_done(id, waiter),
+        }
+    }
+
+    /// The handshake that a plugin began in mid-stream is over.
+    fn on_start_done(&mut self, id: ConnId<N::Stream>, waiter: Waiter) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let agreed = conn.stream.agreed().map(|agreed| Arc::new(session(agreed)));
+        set_behind(self.lives.get_mut(waiter.0), waiter.1, Behind::Answer);
+        if let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol)
+            && let Some(life) = self.lives.get_mut(life_id)
+            && let Some(agreed) = agreed
+        {
+            life.instance.set_session(protocol, agreed);
+            self.fire(waiter, Outcome::Secured);
+            self.tell_secured(id, life_id, protocol);
+        } else {
+            // `build-protocol` began TLS and refused: what it wrote is sent, and nobody reads.
+            let failure = Failure::new("closed", "the plugin refused the connection");
+            self.fire(waiter, Outcome::Failed(failure));
         }
     }
 
@@ -144,7 +151,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// A connection had time to become ready.
     pub(super) fn on_handshake_due(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        // One that has begun again since has a timer of its own.
+        // A connection has one handshake at the most: an encrypted one can't begin another.
         if conn.securing.is_some() {
             conn.stream.end(End::Unready);
             self.touch(id);

@@ -2,7 +2,8 @@
 //!
 //! It answers lines, and says with each whether it came encrypted. `STARTTLS` begins TLS as the
 //! server, `DIAL ENDPOINT NAME` connects to a server of the same kind and begins it there as the
-//! client of NAME, `TLS` asks what the handshake came to.
+//! client of NAME, `TLS` asks what the handshake came to. On its second endpoint it begins TLS at
+//! once, and refuses the connection.
 #![forbid(unsafe_code)]
 
 use torsade_guest::tls::Side;
@@ -21,7 +22,15 @@ impl Plugin for Upgrader {
         Ok(Upgrader)
     }
 
-    fn build_protocol(&mut self, transport: Transport<Session>, _: Origin) -> Option<Session> {
+    fn build_protocol(&mut self, transport: Transport<Session>, origin: Origin) -> Option<Session> {
+        if let Origin::Accepted(1) = origin {
+            Deferred::from(transport.start_tls(Side::Server, &[]))
+                .map(|()| torsade_guest::info!("refused, and encrypted"))
+                .catch(|failure| Ok(torsade_guest::info!("refused: {}", failure.code)))
+                .detach();
+            transport.write(b"go away\r\n");
+            return None;
+        }
         transport.write(b"220 hello\r\n");
         Some(Session::new(transport, None))
     }
