@@ -43,8 +43,10 @@ pub trait Plugin: Sized + 'static {
         origin: Origin,
     ) -> Option<Self::Protocol>;
 
-    /// The host, or the service, is stopping. No new connection of a peer will come, and listening
-    /// fails. Connections that are still open when the host's `grace` is over are closed.
+    /// The host, or the service, is stopping. No connection of a peer is accepted any more, though
+    /// one that was accepted before may still come, when its handshake is over; and listening
+    /// fails. Connections that are still open when the host's `grace` is over are closed. An
+    /// instance that starts only now is told behind its `start`.
     fn stopping(&mut self) {}
 }
 

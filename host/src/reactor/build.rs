@@ -40,8 +40,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         let proxied = settings.is_proxied(origin);
         if proxied && !settings.trusts(&peer) {
-            let name = &*settings.name;
-            tracing::warn!(service = name, %peer, "trusted-proxies doesn't have the peer: refused");
+            self.turn_away(service, &peer, "trusted-proxies doesn't have the peer");
             return self.net.close(socket);
         }
         if !settings.census.enter() {

@@ -131,7 +131,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 return None;
             }
         }
-        Some(id)
+        if self.told_stopping {
+            // For a connection that had come before the host stopped, and is ready only now.
+            self.tell_stopping(id);
+        }
+        self.lives.get(id).is_some().then_some(id)
     }
 
     /// Ends a life, and all that only it wanted but its connections, which it had.

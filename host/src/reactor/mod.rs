@@ -88,6 +88,8 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     /// The time that plugins see during this turn.
     told: Instant,
     stopping: bool,
+    /// The plugins were told that the host stops; whatever starts now is told, too.
+    told_stopping: bool,
     seen: Option<Vec<Seen>>,
     traps: u64,
     turned_away: u64,
@@ -146,6 +148,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             buffers: Buffers::new(READ_BYTES),
             spares: Spares::default(),
             stopping: false,
+            told_stopping: false,
             seen: None,
             traps: 0,
             turned_away: 0,
@@ -209,6 +212,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// once.
     pub fn tell_all_stopping(&mut self) {
         self.tell_time();
+        self.told_stopping = true;
         for id in self.lives.ids().collect::<Vec<_>>() {
             self.tell_stopping(id);
         }

@@ -69,15 +69,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         let (policies, census) = (&settings.policies, &settings.census);
         if !policies.peers.allow(peer) {
-            return self.turn_away(service, peer, "`allow` and `deny` keep it out");
+            self.turn_away(service, peer, "`allow` and `deny` keep it out");
+            return None;
         }
         let met = peer_ip(peer);
         let of_peer = match met.map(|ip| census.meet(ip, self.told)) {
             Some(Err(Full::ConnectionsPerPeer)) => {
-                return self.turn_away(service, peer, "limits.connections-per-peer is reached");
+                self.turn_away(service, peer, "limits.connections-per-peer is reached");
+                return None;
             }
             Some(Err(Full::ConnectRatePerPeer)) => {
-                return self.turn_away(service, peer, "limits.connect-rate-per-peer is reached");
+                self.turn_away(service, peer, "limits.connect-rate-per-peer is reached");
+                return None;
             }
             Some(Ok(of_peer)) => of_peer,
             None => None,
@@ -90,7 +93,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// Says that a connection is closed at once: at most one line a minute, however many come.
-    fn turn_away<T>(&mut self, service: usize, peer: &Address, why: &str) -> Option<T> {
+    pub(super) fn turn_away(&mut self, service: usize, peer: &Address, why: &str) {
         let service = &mut self.services[service];
         self.turned_away += 1;
         service.turned_away += 1;
@@ -106,7 +109,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if let Some(connects) = &settings.census.connects {
             connects.put_back_one();
         }
-        None
     }
 
     /// From now on what the peer was admitted with holds for the connection.

@@ -36,12 +36,21 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn await_header(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.header = Some(Vec::new());
-        // Its handshake would come at once behind it: whoever may not begin one may not wait here.
-        if self.services[conn.service].settings.tls_of(conn.origin).is_some() {
-            self.services[conn.service].handshakes += 1;
-        }
-        let at = self.net.now() + self.services[conn.service].settings.handshake;
+        let service = &mut self.services[conn.service];
+        let leads_to_tls = service.settings.tls_of(conn.origin).is_some();
+        service.handshakes += usize::from(leads_to_tls);
+        let at = self.net.now() + service.settings.handshake;
         self.add_timer(at, Due::Header(id.to_u64()));
+    }
+
+    /// The header is not waited for any more: what came of it, if it was.
+    pub(super) fn end_header(&mut self, id: ConnId<N::Stream>) -> Option<Vec<u8>> {
+        let conn = self.conns.get_mut(id)?;
+        let bytes = conn.header.take()?;
+        let service = &mut self.services[conn.service];
+        let leads_to_tls = service.settings.tls_of(conn.origin).is_some();
+        service.handshakes -= usize::from(leads_to_tls);
+        Some(bytes)
     }
 
     /// Reads what there is of the header.
@@ -90,7 +99,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return self.give_up_conn(id, "its peer may not come");
         };
         self.enforce(id, admitted);
-        let bytes = self.end_header(id);
+        let bytes = self.end_header(id).unwrap_or_default();
         let Some(conn) = self.conns.get_mut(id) else { return };
         let settings = &self.services[service].settings;
         conn.stream.unread(&bytes[header.length..]);
@@ -100,16 +109,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             (conn.peer, conn.local) = (route.source, Some(Box::new(route.destination)));
         }
         self.begin(id);
-    }
-
-    /// No header is waited for any more: it is there, or the connection has ended. What came of it.
-    pub(super) fn end_header(&mut self, id: ConnId<N::Stream>) -> Vec<u8> {
-        let Some(conn) = self.conns.get_mut(id) else { return Vec::new() };
-        let Some(bytes) = conn.header.take() else { return Vec::new() };
-        if self.services[conn.service].settings.tls_of(conn.origin).is_some() {
-            self.services[conn.service].handshakes -= 1;
-        }
-        bytes
     }
 
     /// The time for the header is over.

@@ -141,7 +141,7 @@ pub(super) struct Service {
     pub(super) shared: Option<Id<Life>>,
     pub(super) files: Option<Files<Waiter>>,
     pub(super) names: Resolver<Naming>,
-    /// Handshakes that are under way.
+    /// Handshakes that are under way, or follow the header of a proxy that is waited for.
     pub(super) handshakes: usize,
     /// Jobs that run or wait.
     pub(super) jobs: usize,

@@ -1,5 +1,6 @@
 //! The ways to a plugin: the same file, unchanged, over each of them, and what is particular to each.
 
+mod awaited;
 mod descriptors;
 mod encrypted;
 mod proxied;
@@ -26,7 +27,13 @@ pub(super) fn trials() -> Vec<Trial> {
         let name = format!("ways_in::the_same_plugins_over_{}", way.name);
         trial(&name, || the_same_plugins(way))
     });
-    let parts = [descriptors::trials(), encrypted::trials(), proxied::trials(), stdio::trials()];
+    let parts = [
+        awaited::trials(),
+        descriptors::trials(),
+        encrypted::trials(),
+        proxied::trials(),
+        stdio::trials(),
+    ];
     same.chain(parts.into_iter().flatten()).collect()
 }
 
