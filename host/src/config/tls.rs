@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::transport::client_endpoint::{ALPN_MAX, ALPN_NAME_MAX};
 use crate::transport::endpoint::{Endpoint, Identity};
 use crate::transport::tls::issue::is_host_name;
 use crate::transport::tls::pem::Pair;
@@ -13,9 +14,6 @@ use crate::transport::tls::settings::MinVersion;
 use super::error::{Mistake, Mistakes};
 use super::field::{Field, Section};
 use super::service::{path, unreadable};
-
-/// The most protocols that a service may offer by ALPN.
-const ALPN_MAX: usize = 16;
 
 /// The most names that a certificate which signs itself may have.
 const NAMES_MAX: usize = 64;
@@ -230,9 +228,8 @@ fn min_version(field: &Field<'_>) -> Result<MinVersion, Mistake> {
 fn alpn(field: &Field<'_>, mistakes: &mut Mistakes) -> Vec<String> {
     const WANTED: &str = "a list of protocols, such as [\"h2\", \"http/1.1\"]";
     let protocol = |field: &Field<'_>| match field.string("a protocol, such as \"h2\"")? {
-        // RFC 7301, section 3.1.
-        name if (1..=255).contains(&name.len()) => Ok(name.to_owned()),
-        _ => Err(field.mistake("must be 1 to 255 bytes long")),
+        name if (1..=ALPN_NAME_MAX).contains(&name.len()) => Ok(name.to_owned()),
+        _ => Err(field.mistake(format!("must be 1 to {ALPN_NAME_MAX} bytes long"))),
     };
     strings(field, WANTED, ALPN_MAX, protocol, mistakes)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::endpoint::{Carries, EndpointError, Scope, UNSUPPORTED, UnixName};
+use super::endpoint::{Carries, EndpointError, Scope, UnixName};
 use super::pieces::{self, Escaped, Pieces, Syntax, number};
 use super::tls;
 
@@ -98,6 +98,9 @@ pub struct ClientTls {
     /// The protocols to offer (ALPN), the best first; at most [`ALPN_MAX`].
     pub alpn: Vec<String>,
 }
+
+/// Kinds that Twisted has, or that can be listened on, and nobody connects to.
+const UNSUPPORTED: [&str; 4] = ["haproxy", "stdio", "systemd", "fd"];
 
 /// The most protocols that one side of TLS may offer.
 pub const ALPN_MAX: usize = 16;

@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use time::{Duration, OffsetDateTime};
 
+use super::super::client_endpoint::{HOST_NAME_MAX, LABEL_MAX};
 use super::pem::{Problem, Purpose};
 
 /// How far a certificate's beginning lies in the past, for clocks that are late, in seconds.
@@ -137,12 +138,12 @@ pub fn is_host_name(name: &str) -> bool {
     let name = name.strip_prefix("*.").unwrap_or(name);
     let label = |label: &str| {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (1..=63).contains(&label.len())
+        (1..=LABEL_MAX).contains(&label.len())
             && label.bytes().all(good)
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    name.len() <= 253 && name.split('.').all(label)
+    name.len() <= HOST_NAME_MAX && name.split('.').all(label)
 }
 
 impl Authority {
