@@ -67,6 +67,8 @@ impl Host {
         let mut reactor = Reactor::new(net, pool, [0; 32], LogLevel::Error);
         reactor.observe();
         let mut settings = site::service(kind, false, &Settings::CALM);
+        // A peer speaks for itself, without a proxy before it.
+        settings.endpoints = Arc::new(["tcp:1".parse()?]);
         change(&mut settings);
         let service = reactor.serve(settings);
         let socket = reactor.net().listener();
