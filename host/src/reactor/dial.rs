@@ -1,7 +1,9 @@
 //! Connections that plugins ask for: from the endpoint to the protocol.
 
+mod goal;
+
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,13 +21,12 @@ use crate::net::{Address, Net, Ready};
 use crate::plugin::Origin;
 use crate::pool::Pool;
 use crate::transport::client_endpoint::{ClientEndpoint, Target};
-use crate::transport::connector::{
-    ADDRESSES_MAX, ConnectFailure, ConnectFailureKind, Connector, Next,
-};
+use crate::transport::connector::{ADDRESSES_MAX, Connector, Next};
 use crate::transport::endpoint::Carries;
 use crate::transport::stream::End;
 use crate::transport::target::Target as Granted;
 use crate::transport::tls::{self, Tls};
+use goal::{Goal, goal, not_connected, refused};
 
 /// The connections to be, and the attempts that they make.
 pub(super) struct Dials<S> {
@@ -372,61 +373,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.conns.release(id);
         self.net.close(socket);
         Some((waiter, to))
-    }
-}
-
-/// Where an endpoint leads, as far as the service grants it.
-enum Goal {
-    /// To an address.
-    There(SocketAddr),
-    /// To a host, which has to be looked up.
-    Host { name: String, covered: bool },
-    /// To a Unix socket.
-    Socket(Address),
-}
-
-/// `None` where the grants don't cover the endpoint.
-fn goal(endpoint: &ClientEndpoint, granted: &[Granted]) -> Option<Goal> {
-    let carries = endpoint.carries();
-    match endpoint {
-        ClientEndpoint::Tcp { target: Target::Address(to), .. }
-        | ClientEndpoint::Udp { target: Target::Address(to), .. } => {
-            let allows = |target: &Granted| target.allows_address(carries, to.ip(), to.port());
-            granted.iter().any(allows).then_some(Goal::There(*to))
-        }
-        ClientEndpoint::Tcp { target: Target::Name { host, port }, .. }
-        | ClientEndpoint::Udp { target: Target::Name { host, port }, .. } => {
-            let covered = granted.iter().any(|target| target.allows_name(carries, host, *port));
-            let may_lead = granted.iter().any(|target| target.allows_addresses_at(carries, *port));
-            (covered || may_lead).then(|| Goal::Host { name: host.clone(), covered })
-        }
-        ClientEndpoint::Unix { name, .. } | ClientEndpoint::UnixDatagram { name } => {
-            let opened = granted.iter().find_map(|target| target.unix(carries, name))?;
-            opened.address().map(Goal::Socket)
-        }
-    }
-}
-
-/// The failure of all attempts.
-fn not_connected(endpoint: &ClientEndpoint, failure: &ConnectFailure) -> Failure {
-    Failure::new(code(failure.kind), format!("{endpoint}: {}", failure.message))
-}
-
-/// The failure of the one attempt at a Unix socket.
-fn refused(endpoint: &ClientEndpoint, error: &io::Error) -> Failure {
-    let code = match error.kind() {
-        ErrorKind::NotFound => "not-found",
-        _ => code(ConnectFailureKind::of(error)),
-    };
-    Failure::new(code, format!("{endpoint}: {error}"))
-}
-
-fn code(kind: ConnectFailureKind) -> &'static str {
-    match kind {
-        ConnectFailureKind::Refused => "refused",
-        ConnectFailureKind::TimedOut => "timed-out",
-        ConnectFailureKind::Other => "io",
-        ConnectFailureKind::Unreachable => "unreachable",
     }
 }
 
