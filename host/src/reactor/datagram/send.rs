@@ -1,0 +1,64 @@
+//! What plugins send, and to whom they may.
+
+use std::mem;
+
+use super::of_life;
+use super::peer::address_of;
+use crate::arena::Id;
+use crate::net::Net;
+use crate::net::datagram::Part;
+use crate::plugin;
+use crate::pool::Pool;
+use crate::reactor::life::Life;
+use crate::reactor::seen::Seen;
+use crate::reactor::{Answer, Reactor};
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Sends what a plugin wants sent, as far as it may and the system takes it.
+    pub(in crate::reactor) fn send_datagrams(
+        &mut self,
+        life: Id<Life>,
+        id: u64,
+        data: &[u8],
+        parts: &[plugin::Part],
+    ) {
+        let Some(socket) = of_life(&mut self.sockets.all, life, id) else { return };
+        let settings = &self.services[socket.service].settings;
+        let going = &mut self.sockets.going;
+        let mut denied = None;
+        for part in parts {
+            let mut peer = address_of(&part.peer);
+            // They often go in bursts.
+            let allowed = match (&socket.peer, going.last()) {
+                (Some(one), _) => *one == peer,
+                (None, Some(last)) if last.peer == peer => peer != Part::nobody(),
+                (None, _) => socket.correspondents.know(&peer) || settings.may_send_to(&peer),
+            };
+            if !allowed {
+                denied = Some(mem::replace(&mut peer, Part::nobody()));
+            }
+            going.push(Part { peer, length: part.length as usize });
+        }
+        if let Some(peer) = denied {
+            let name = &*settings.name;
+            tracing::warn!(
+                service = name,
+                "a datagram to {peer} is dropped: grants.connect does not cover it, and it is none of the last correspondents"
+            );
+        }
+        let to_somebody = going.iter().filter(|part| part.peer != Part::nobody()).count();
+        let taken = self.net.send(&mut socket.io, data, going);
+        self.sockets.dropped += to_somebody.saturating_sub(taken) as u64;
+        if let Some(seen) = &mut self.seen {
+            let mut rest = data;
+            let datagrams = going.iter().map(|part| {
+                let (one, behind) = rest.split_at(part.length);
+                rest = behind;
+                (part.peer.clone(), one.to_vec())
+            });
+            let datagrams = datagrams.filter(|(to, _)| *to != Part::nobody()).collect();
+            seen.push(Seen::DatagramsSent { socket: id, datagrams });
+        }
+        going.clear();
+    }
+}
