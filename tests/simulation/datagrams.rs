@@ -14,16 +14,19 @@ use torsade::net::sim::{Conditions, SimNet};
 use torsade::plugin::LogLevel;
 use torsade::pool::SimPool;
 use torsade::reactor::{Answer, Reactor, Seen, ServiceSettings};
+use torsade::transport::peers::{Peers, Who};
 
 use super::site::{self, Kind, Settings};
 use super::trial;
 use super::world::Simulated;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 7] = [
+    let all: [(&str, Test); 9] = [
         ("what_arrives_comes_back", what_arrives_comes_back),
         ("a_fault_costs_its_event", a_fault_costs_its_event),
         ("strangers_get_nothing", strangers_get_nothing),
+        ("who_may_not_come_is_not_heard", who_may_not_come_is_not_heard),
+        ("what_nobody_can_serve_is_thrown_away", what_nobody_can_serve_is_thrown_away),
         ("a_refusal_is_told", a_refusal_is_told),
         ("groups_are_granted_and_counted", groups_are_granted_and_counted),
         ("sockets_are_asked_for", sockets_are_asked_for),
@@ -201,6 +204,53 @@ fn strangers_get_nothing() -> Result<()> {
         site.settle()?;
         let got = site.posted().remove(&peer(n).to_string()).unwrap_or_default();
         ensure!(got.iter().any(|text| text == "late") == known, "{n} got {got:?}");
+    }
+    Ok(())
+}
+
+/// `allow` and `deny` hold for datagrams, and others in the same batch come as they were sent; whom
+/// the plugin has connected to may answer all the same.
+fn who_may_not_come_is_not_heard() -> Result<()> {
+    let mut settings = service();
+    settings.policies.peers =
+        Peers { allow: Some([who("198.51.100.0/24")].into()), deny: [who("198.51.100.9")].into() };
+    settings.connect = ["udp:203.0.113.9:7".parse().expect("it is a target")].into();
+    let mut site = Site::new(SimNet::new(3), calm(), settings)?;
+    let from = |ip: [u8; 4]| Address::Udp((ip, 1000).into());
+    let (may, denied, stranger) =
+        (from([198, 51, 100, 7]), from([198, 51, 100, 9]), from([192, 0, 2, 1]));
+    for (n, peer) in [&denied, &may, &stranger, &may, &denied, &may].into_iter().enumerate() {
+        site.post(peer, &format!("{n} of six"));
+    }
+    site.settle()?;
+    let posted = site.posted();
+    ensure!(posted.len() == 1, "{posted:?}");
+    let mut got = posted.into_values().next().unwrap_or_default();
+    got.sort();
+    ensure!(got == ["1 of six", "3 of six", "5 of six"], "{got:?}");
+    site.ask(&may, "connect udp:203.0.113.9:7")?;
+    let far = Address::Udp(([203, 0, 113, 9], 7).into());
+    let near = Address::Udp(([10, 0, 0, 1], 50_001).into());
+    site.reactor.net().sim().post(&far, &near, b"an answer");
+    site.settle()?;
+    let got = site.posted().remove(&far.to_string());
+    ensure!(got.as_ref().is_some_and(|got| got == &["an answer"]), "{got:?}");
+    Ok(())
+}
+
+fn who(text: &str) -> Who {
+    text.parse().expect("it is a network")
+}
+
+/// Datagrams that no instance can be had for don't fill the socket: a full one has no edge.
+fn what_nobody_can_serve_is_thrown_away() -> Result<()> {
+    let mut settings = service();
+    settings.config = "[".into();
+    let mut site = Site::new(SimNet::new(3), calm(), settings)?;
+    for n in 0..100 {
+        ensure!(site.ask(&peer(n), "hello")?.is_empty());
+        let unread = site.reactor.net().sim().unread_datagrams();
+        ensure!(unread == 0, "{unread} datagrams lie in the socket");
     }
     Ok(())
 }

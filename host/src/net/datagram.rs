@@ -50,6 +50,23 @@ impl Batch {
         self.parts.push(Part { peer, length: data.len() });
     }
 
+    /// Drops those whose peers are not wanted.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(&Address) -> bool) {
+        let Self { data, parts } = self;
+        let (mut from, mut to) = (0, 0);
+        parts.retain(|Part { peer, length }| {
+            let place = from..from + length;
+            from = place.end;
+            let wanted = is_wanted(peer);
+            if wanted {
+                data.copy_within(place, to);
+                to += length;
+            }
+            wanted
+        });
+        data.truncate(to);
+    }
+
     /// Each with its bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&Address, &[u8])> {
         let mut rest = &self.data[..];

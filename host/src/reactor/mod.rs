@@ -17,6 +17,7 @@ mod listen;
 mod multicast;
 mod policies;
 mod proxied;
+mod quiet;
 mod seen;
 mod service;
 mod throttle;

@@ -24,8 +24,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             SocketOption::MulticastTtl(hops) => DatagramOption::MulticastTtl(hops),
         };
         if let Err(e) = self.net.set_datagrams(&mut socket.io, &option) {
-            let name = &*self.services[socket.service].settings.name;
-            tracing::warn!(service = name, "can't set {option:?} of a socket: {e}");
+            let service = &mut self.services[socket.service];
+            if let Some(count) = service.unset.happened(1, self.told) {
+                let name = &*service.settings.name;
+                tracing::warn!(
+                    service = name,
+                    "can't set {option:?} of a socket: {e}; it has failed {count} times"
+                );
+            }
         }
     }
 

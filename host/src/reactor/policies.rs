@@ -96,14 +96,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn turn_away(&mut self, service: usize, peer: &Address, why: &str) {
         let service = &mut self.services[service];
         self.turned_away += 1;
-        service.turned_away += 1;
-        let (settings, count) = (&service.settings, service.turned_away);
+        let settings = &service.settings;
         let name = &*settings.name;
         tracing::debug!(service = name, %peer, "a connection is turned away: {why}");
-        if service.quiet_until.is_none_or(|until| until <= self.told) {
+        if let Some(count) = service.turned_away.happened(1, self.told) {
             tracing::warn!(service = name, %peer, "{count} turned away, this connection as {why}");
-            service.turned_away = 0;
-            service.quiet_until = Some(self.told + QUIET);
         }
         // It has not come, as far as others are kept waiting by how many come.
         if let Some(connects) = &settings.census.connects {
@@ -159,6 +156,3 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 }
-
-/// How long nothing more is said of connections that are turned away, but at the level debug.
-const QUIET: Duration = Duration::from_secs(60);

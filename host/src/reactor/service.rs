@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::life::{Life, Waiter};
 use super::policies::Policies;
+use super::quiet::Quiet;
 use super::throttle::Line;
 use super::work::Naming;
 use super::{Answer, Reactor};
@@ -147,10 +148,14 @@ pub(super) struct Service {
     pub(super) jobs: usize,
     /// Bytes of the questions that the pool works on.
     pub(super) asked_bytes: usize,
-    /// Connections that were turned away since the log said so.
-    pub(super) turned_away: u64,
-    /// When the log may say so again.
-    pub(super) quiet_until: Option<Instant>,
+    /// Connections that were turned away.
+    pub(super) turned_away: Quiet,
+    /// Datagrams of peers that may not come.
+    pub(super) kept_out: Quiet,
+    /// Datagrams to peers that nothing is granted to be sent to.
+    pub(super) denied: Quiet,
+    /// Properties of sockets that can't be set.
+    pub(super) unset: Quiet,
     /// Who waits to read, and who to send.
     pub(super) lines: [Line; 2],
 }
@@ -169,8 +174,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             handshakes: 0,
             jobs: 0,
             asked_bytes: 0,
-            turned_away: 0,
-            quiet_until: None,
+            turned_away: Quiet::default(),
+            kept_out: Quiet::default(),
+            denied: Quiet::default(),
+            unset: Quiet::default(),
             lines: Default::default(),
         };
         self.services.push(service);

@@ -31,6 +31,11 @@ pub enum Who {
 }
 
 impl Peers {
+    /// Whether there is nothing to look at.
+    pub fn allow_all(&self) -> bool {
+        self.allow.is_none() && self.deny.is_empty()
+    }
+
     /// Whether a peer with this address may come.
     pub fn allow(&self, peer: &Address) -> bool {
         let is_named = |list: &[Who]| list.iter().any(|who| who.is(peer));
@@ -41,7 +46,7 @@ impl Peers {
 impl Who {
     fn is(&self, peer: &Address) -> bool {
         match (self, peer) {
-            (Self::Network(network), Address::Tcp(address)) => {
+            (Self::Network(network), Address::Tcp(address) | Address::Udp(address)) => {
                 network.contains(&address.ip().to_canonical())
             }
             (Self::Unix, Address::Unix(_)) => true,
@@ -91,10 +96,12 @@ mod tests {
     }
 
     fn come(peers: &Peers, address: &str) -> bool {
-        peers.allow(&match address.parse::<IpAddr>() {
-            Ok(ip) => Address::Tcp((ip, 1).into()),
-            Err(_) => Address::Unix(address.into()),
-        })
+        let Ok(ip) = address.parse::<IpAddr>() else {
+            return peers.allow(&Address::Unix(address.into()));
+        };
+        let may = peers.allow(&Address::Tcp((ip, 1).into()));
+        assert_eq!(peers.allow(&Address::Udp((ip, 1).into())), may, "{address}");
+        may
     }
 
     #[test]

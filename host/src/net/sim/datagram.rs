@@ -76,6 +76,12 @@ impl SimNet {
         self.post.sockets.iter().filter(|socket| !socket.closed).count()
     }
 
+    /// How many datagrams have arrived that nobody has received.
+    pub fn unread_datagrams(&self) -> usize {
+        let open = self.post.sockets.iter().filter(|socket| !socket.closed);
+        open.map(|socket| socket.arrived.len()).sum()
+    }
+
     /// The groups that sockets are members of.
     pub fn groups(&self) -> usize {
         let open = self.post.sockets.iter().filter(|socket| !socket.closed);

@@ -19,7 +19,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(socket) = self.sockets.all.get_mut(id) else { return };
         let (service, origin) = (socket.service, socket.origin);
         if socket.life.is_none() {
-            let Some(life) = self.shared_life(service) else { return };
+            let Some(life) = self.shared_life(service) else { return self.discard(id) };
             self.give_socket(id, life);
         }
         let Some(socket) = self.sockets.all.get_mut(id) else { return };
@@ -37,7 +37,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let local = socket.local.clone();
         let built = life.instance.build_datagram_protocol(facts, origin, &mut self.outbox);
         self.see(|| Seen::SocketBuilt { socket: number(id), life: life_id.to_u64() });
-        let Some(protocol) = self.after(life_id, None, built) else { return };
+        let Some(protocol) = self.after(life_id, None, built) else { return self.discard(id) };
         let Some(socket) = self.sockets.all.get_mut(id) else { return };
         socket.protocol = protocol;
         match (protocol, origin) {

@@ -43,12 +43,52 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             if self.sockets.received.parts.is_empty() {
                 self.on_refusals(id);
             }
+            self.keep_out(id);
             self.deliver_datagrams(id, life, protocol);
             if !more {
                 return;
             }
         }
         self.receive_again(id);
+    }
+
+    /// Throws away what nobody is there for, a batch at least: a socket that is full drops what
+    /// comes without an edge, so that nobody would hear of it ever again.
+    pub(super) fn discard(&mut self, id: SocketId<N::Datagrams>) {
+        let Some(socket) = self.sockets.all.get_mut(id) else { return };
+        self.sockets.received.clear();
+        // An error shows again in what comes next.
+        let _ = self.net.receive(&mut socket.io, &mut self.sockets.received);
+    }
+
+    /// Drops what was received from peers that may not come: see
+    /// [`Policies`](crate::reactor::Policies). Whom the plugin has connected to, it wants to hear.
+    fn keep_out(&mut self, id: SocketId<N::Datagrams>) {
+        let Some(socket) = self.sockets.all.get_mut(id) else { return };
+        let service = &mut self.services[socket.service];
+        let peers = &service.settings.policies.peers;
+        if socket.peer.is_some() || peers.allow_all() {
+            return;
+        }
+        let (mut count, mut last) = (0, None);
+        self.sockets.received.retain(|peer| {
+            let may_come = peers.allow(peer);
+            if !may_come {
+                count += 1;
+                last = Some(peer.clone());
+            }
+            may_come
+        });
+        if let Some(peer) = last
+            && let Some(count) = service.kept_out.happened(count, self.told)
+        {
+            let name = &*service.settings.name;
+            tracing::warn!(
+                service = name,
+                "a datagram of {peer} is dropped: `allow` and `deny` keep it out; {count} were \
+                 dropped so"
+            );
+        }
     }
 
     /// Delivers what was received, in events that a small plugin has room for.

@@ -23,9 +23,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         parts: &[plugin::Part],
     ) {
         let Some(socket) = of_life(&mut self.sockets.all, life, id) else { return };
-        let settings = &self.services[socket.service].settings;
+        let service = &mut self.services[socket.service];
+        let settings = &service.settings;
         let going = &mut self.sockets.going;
-        let mut denied = None;
+        let (mut denied, mut denials) = (None, 0);
         for part in parts {
             let mut peer = address_of(&part.peer);
             // They often go in bursts.
@@ -36,14 +37,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             };
             if !allowed {
                 denied = Some(mem::replace(&mut peer, Part::nobody()));
+                denials += 1;
             }
             going.push(Part { peer, length: part.length as usize });
         }
-        if let Some(peer) = denied {
+        if let Some(peer) = denied
+            && let Some(count) = service.denied.happened(denials, self.told)
+        {
             let name = &*settings.name;
             tracing::warn!(
                 service = name,
-                "a datagram to {peer} is dropped: grants.connect does not cover it, and it is none of the last correspondents"
+                "a datagram to {peer} is dropped: grants.connect does not cover it, and it is none of \
+                 the last correspondents; {count} were dropped so"
             );
         }
         let to_somebody = going.iter().filter(|part| part.peer != Part::nobody()).count();
