@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use libtest_mimic::Trial;
 use torsade::net::Address;
-use torsade::net::datagram::Place;
+use torsade::net::datagram::{DatagramOption, Place};
 use torsade::net::faulty::Faulty;
 use torsade::net::sim::{Conditions, SimNet};
 use torsade::plugin::LogLevel;
@@ -168,9 +168,13 @@ fn a_fault_costs_its_event() -> Result<()> {
     ensure!(site.ask(&peer(1), "heard")? == ["1"]);
     ensure!(site.ask(&peer(1), "join 224.0.0.251")? == ["ok"]);
     ensure!(site.reactor.net().sim().groups() == 1);
+    ensure!(site.ask(&peer(1), "broadcast")? == ["ok"]);
+    ensure!(site.reactor.net().sim().datagram_options() == [DatagramOption::Broadcast(true)]);
     ensure!(site.ask(&peer(1), "trap")?.is_empty());
     ensure!(site.reactor.counts().traps == 1 && site.reactor.counts().sockets == 1);
     ensure!(site.reactor.net().sim().groups() == 0, "the next life is in no group");
+    let options = site.reactor.net().sim().datagram_options();
+    ensure!(options == [DatagramOption::Broadcast(false)], "{options:?}");
     // A new life, which knows nothing.
     ensure!(site.ask(&peer(1), "heard")? == ["1"]);
     ensure!(site.ask(&peer(1), "heard")? == ["2"]);

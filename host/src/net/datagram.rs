@@ -119,8 +119,24 @@ pub enum DatagramOption {
     MulticastTtl(u8),
     /// What is sent to a group comes to this machine's own members.
     MulticastLoopback(bool),
-    /// The interface, by its name, that datagrams to groups leave by.
-    MulticastInterface(Box<str>),
+    /// The interface, by its name, that datagrams to groups leave by; the system picks one where
+    /// there is none.
+    MulticastInterface(Option<Box<str>>),
+}
+
+impl DatagramOption {
+    /// The same property as a new socket at `place` has it.
+    #[must_use]
+    pub fn initial(&self, place: Option<&Place>) -> Self {
+        match self {
+            Self::Broadcast(_) => {
+                Self::Broadcast(matches!(place, Some(Place::Udp { broadcast: true, .. })))
+            }
+            Self::MulticastTtl(_) => Self::MulticastTtl(1),
+            Self::MulticastLoopback(_) => Self::MulticastLoopback(true),
+            Self::MulticastInterface(_) => Self::MulticastInterface(None),
+        }
+    }
 }
 
 /// Which datagrams of a group a socket wants.

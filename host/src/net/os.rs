@@ -27,9 +27,9 @@ pub use self::stream::OsStream;
 mod datagram;
 mod inherited;
 mod listener;
+mod membership;
 mod multicast;
 mod socket;
-mod source_group;
 mod stdio;
 mod stream;
 

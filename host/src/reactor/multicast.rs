@@ -1,9 +1,10 @@
 //! What a plugin wants set on a socket for datagrams, and the groups that it joins.
 
 use std::io::ErrorKind;
+use std::mem::{discriminant, take};
 use std::net::IpAddr;
 
-use super::datagram::of_life;
+use super::datagram::{SocketId, of_life};
 use super::life::{Behind, Life};
 use super::{Answer, Reactor};
 use crate::arena::Id;
@@ -11,7 +12,9 @@ use crate::capability::datagrams::{Membership as Wanted, SocketOption};
 use crate::capability::{Failure, Outcome};
 use crate::net::Net;
 use crate::net::datagram::{DatagramOption, Membership};
+use crate::plugin::Origin;
 use crate::pool::Pool;
+use crate::transport::endpoint::Endpoint;
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Sets a property of a socket.
@@ -19,10 +22,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(socket) = of_life(&mut self.sockets.all, life, id) else { return };
         let option = match option {
             SocketOption::Broadcast(on) => DatagramOption::Broadcast(on),
-            SocketOption::MulticastInterface(name) => DatagramOption::MulticastInterface(name),
+            SocketOption::MulticastInterface(name) => {
+                DatagramOption::MulticastInterface(Some(name))
+            }
             SocketOption::MulticastLoopback(on) => DatagramOption::MulticastLoopback(on),
             SocketOption::MulticastTtl(hops) => DatagramOption::MulticastTtl(hops),
         };
+        let is_same = |other: &DatagramOption| discriminant(other) == discriminant(&option);
+        if !socket.options.iter().any(is_same) {
+            socket.options.push(option.clone());
+        }
         if let Err(e) = self.net.set_datagrams(&mut socket.io, &option) {
             let service = &mut self.services[socket.service];
             if let Some(count) = service.unset.happened(1, self.told) {
@@ -31,6 +40,30 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     service = name,
                     "can't set {option:?} of a socket: {e}; it has failed {count} times"
                 );
+            }
+        }
+    }
+
+    /// Undoes what a life has set of a socket that outlives it, and joined by it: the next gets it as
+    /// a new one.
+    pub(super) fn undo_options(&mut self, id: SocketId<N::Datagrams>) {
+        let Some(socket) = self.sockets.all.get_mut(id) else { return };
+        let place = match socket.origin {
+            Origin::Accepted(endpoint) => {
+                let endpoints = &self.services[socket.service].settings.endpoints;
+                endpoints.get(endpoint as usize).and_then(Endpoint::place)
+            }
+            Origin::Arrived(_) | Origin::Dialled(_) => None,
+        };
+        for option in take(&mut socket.options) {
+            let option = option.initial(place.as_ref());
+            if let Err(e) = self.net.set_datagrams(&mut socket.io, &option) {
+                tracing::debug!("can't set {option:?} of a socket: {e}");
+            }
+        }
+        for group in take(&mut socket.groups) {
+            if let Err(e) = self.net.leave(&mut socket.io, &group) {
+                tracing::debug!("can't leave the group {}: {e}", group.group);
             }
         }
     }

@@ -20,6 +20,7 @@ use rustix::net::{
 };
 
 use super::listener::remove_stale;
+use super::membership::get_only_joined;
 use super::socket::{unix_address, unix_name, unix_socket, unmapped};
 use crate::net::Address;
 use crate::net::datagram::{Batch, DATAGRAMS_A_BATCH, Part, Place, Refusal};
@@ -252,9 +253,11 @@ fn udp_socket(at: SocketAddr, dual: bool) -> io::Result<(OwnedFd, Family)> {
     if family != Family::V4 {
         sockopt::set_ipv6_v6only(&socket, !dual)?;
         setsockopt(&socket, options::Ipv6RecvErr, &true)?;
+        get_only_joined(&socket, true)?;
     }
     if family != Family::V6 {
         setsockopt(&socket, options::Ipv4RecvErr, &true)?;
+        get_only_joined(&socket, false)?;
     }
     Ok((socket, family))
 }

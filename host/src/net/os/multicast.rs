@@ -4,12 +4,11 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 
-use nix::ifaddrs::getifaddrs;
 use rustix::io::Errno;
 use rustix::net::{netdevice, sockopt};
 
 use super::datagram::{DatagramSocket, Family, OsDatagrams};
-use super::source_group::{self, Change};
+use super::membership::{self, Change};
 use crate::net::datagram::{DatagramOption, Membership};
 
 impl OsDatagrams {
@@ -37,7 +36,7 @@ impl OsDatagrams {
                 }
             }
             DatagramOption::MulticastInterface(name) => {
-                let index = interface(self, Some(name))?;
+                let index = interface(self, name.as_deref())?;
                 if v4 {
                     let any = Ipv4Addr::UNSPECIFIED;
                     sockopt::set_ip_multicast_if_with_ifindex(self, &any, &any, index)?;
@@ -59,15 +58,12 @@ impl OsDatagrams {
             (IpAddr::V4(group), None, Family::V4 | Family::Both) => {
                 Ok(sockopt::set_ip_add_membership_with_ifindex(self, &group, &any, index)?)
             }
-            (IpAddr::V4(group), Some(IpAddr::V4(source)), Family::V4 | Family::Both) => {
-                let at = first_address(of.interface.as_deref())?;
-                Ok(sockopt::set_ip_add_source_membership(self, &group, &at, &source)?)
+            (group @ IpAddr::V4(_), Some(source @ IpAddr::V4(_)), Family::V4 | Family::Both)
+            | (group @ IpAddr::V6(_), Some(source @ IpAddr::V6(_)), Family::V6 | Family::Both) => {
+                membership::change(self, Change::Join, index, group, source)
             }
             (IpAddr::V6(group), None, Family::V6 | Family::Both) => {
                 Ok(sockopt::set_ipv6_add_membership(self, &group, index)?)
-            }
-            (IpAddr::V6(group), Some(IpAddr::V6(source)), Family::V6 | Family::Both) => {
-                source_group::change(self, Change::Join, index, group, source)
             }
             _ => Err(ErrorKind::InvalidInput.into()),
         }
@@ -81,17 +77,10 @@ impl OsDatagrams {
             (IpAddr::V4(group), None) => {
                 Ok(sockopt::set_ip_drop_membership_with_ifindex(self, &group, &any, index)?)
             }
-            (IpAddr::V4(group), Some(IpAddr::V4(source))) => {
-                let at = first_address(of.interface.as_deref())?;
-                Ok(sockopt::set_ip_drop_source_membership(self, &group, &at, &source)?)
-            }
+            (group, Some(source)) => membership::change(self, Change::Leave, index, group, source),
             (IpAddr::V6(group), None) => {
                 Ok(sockopt::set_ipv6_drop_membership(self, &group, index)?)
             }
-            (IpAddr::V6(group), Some(IpAddr::V6(source))) => {
-                source_group::change(self, Change::Leave, index, group, source)
-            }
-            _ => Err(ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -113,13 +102,4 @@ fn interface(socket: impl AsFd, name: Option<&str>) -> io::Result<u32> {
         )),
         other => Ok(other?),
     }
-}
-
-/// The first IPv4 address of an interface: some calls name it so.
-fn first_address(name: Option<&str>) -> io::Result<Ipv4Addr> {
-    let Some(name) = name else { return Ok(Ipv4Addr::UNSPECIFIED) };
-    let mut of_it = getifaddrs()?.filter(|found| found.interface_name == name);
-    of_it
-        .find_map(|found| Some(found.address?.as_sockaddr_in()?.ip()))
-        .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the interface has no IPv4 address"))
 }

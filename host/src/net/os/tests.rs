@@ -1,6 +1,7 @@
 //! What only real sockets can show: how connections begin and fail, and who may listen.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -87,7 +88,7 @@ fn an_address_of_ipv4_in_ipv6_leads_nowhere() {
     let mut net = OsNet::new().unwrap();
     let listener = net.listen(&loopback(0), 5, None).unwrap();
     let Address::Tcp(at) = net.listener_address(&listener).unwrap() else { panic!() };
-    let mapped = Address::Tcp((std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped(), at.port()).into());
+    let mapped = Address::Tcp((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), at.port()).into());
     assert!(dial(&mut net, &mapped, None).is_err());
 }
 
@@ -175,4 +176,35 @@ fn a_connection_to_itself_is_refused() {
         }
     };
     assert_eq!(told.kind(), ErrorKind::ConnectionRefused);
+}
+
+/// The first datagrams that come.
+fn received(net: &mut OsNet, socket: &mut OsDatagrams) -> Batch {
+    let mut batch = Batch::default();
+    loop {
+        match net.receive(socket, &mut batch) {
+            Ok(_) => return batch,
+            Err(e) => assert_eq!(e.kind(), ErrorKind::WouldBlock),
+        }
+    }
+}
+
+#[test]
+fn a_socket_gets_no_group_that_another_has_joined() {
+    let mut net = OsNet::new().unwrap();
+    let at = "0.0.0.0:0".parse().unwrap();
+    let place = Place::Udp { at, dual: false, reuse: false, broadcast: false };
+    let dual =
+        Place::Udp { at: "[::]:0".parse().unwrap(), dual: true, reuse: false, broadcast: false };
+    for place in [place, dual] {
+        let mut socket = net.bind(&place).unwrap();
+        let Address::Udp(bound) = net.datagrams_address(&socket).unwrap() else { unreachable!() };
+        let (here, group) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(239, 77, 7, 7));
+        let member = std::net::UdpSocket::bind((here, 0)).unwrap();
+        member.join_multicast_v4(&group, &here).unwrap();
+        sockopt::set_ip_multicast_if(&member, &here).unwrap();
+        member.send_to(b"to others", (group, bound.port())).unwrap();
+        member.send_to(b"to it", (here, bound.port())).unwrap();
+        assert_eq!(received(&mut net, &mut socket).data, b"to it");
+    }
 }

@@ -40,6 +40,8 @@ pub(super) struct Mailbox {
     arrived: VecDeque<(Address, Vec<u8>)>,
     refused: VecDeque<Address>,
     groups: Vec<Membership>,
+    /// What was set last, each property once.
+    options: Vec<DatagramOption>,
 }
 
 #[derive(Clone)]
@@ -80,6 +82,12 @@ impl SimNet {
     pub fn unread_datagrams(&self) -> usize {
         let open = self.post.sockets.iter().filter(|socket| !socket.closed);
         open.map(|socket| socket.arrived.len()).sum()
+    }
+
+    /// What was set last of sockets that are not closed, each property once.
+    pub fn datagram_options(&self) -> Vec<DatagramOption> {
+        let open = self.post.sockets.iter().filter(|socket| !socket.closed);
+        open.flat_map(|socket| socket.options.clone()).collect()
     }
 
     /// The groups that sockets are members of.
@@ -178,6 +186,7 @@ impl SimNet {
             arrived: VecDeque::new(),
             refused: VecDeque::new(),
             groups: Vec::new(),
+            options: Vec::new(),
         });
         SimDatagrams(self.post.sockets.len() - 1)
     }
@@ -244,14 +253,18 @@ impl SimNet {
         );
     }
 
-    pub(super) fn set_option(&self, socket: usize, option: &DatagramOption) -> io::Result<()> {
-        match (&self.post.sockets[socket].local, option) {
+    pub(super) fn set_option(&mut self, socket: usize, option: &DatagramOption) -> io::Result<()> {
+        let Mailbox { local, options, .. } = &mut self.post.sockets[socket];
+        match (local, option) {
             (Address::Udp(at), DatagramOption::Broadcast(_)) if at.is_ipv6() => {
-                Err(ErrorKind::Unsupported.into())
+                return Err(ErrorKind::Unsupported.into());
             }
-            (Address::Udp(_), _) => Ok(()),
-            _ => Err(ErrorKind::Unsupported.into()),
+            (Address::Udp(_), _) => {}
+            _ => return Err(ErrorKind::Unsupported.into()),
         }
+        options.retain(|other| mem::discriminant(other) != mem::discriminant(option));
+        options.push(option.clone());
+        Ok(())
     }
 
     pub(super) fn join_group(&mut self, socket: usize, of: &Membership) -> io::Result<()> {

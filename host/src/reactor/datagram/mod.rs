@@ -14,7 +14,7 @@ use super::life::{Life, Waiter};
 use super::listen::LISTENER;
 use super::{Answer, Reactor};
 use crate::arena::{Arena, Id};
-use crate::net::datagram::{Batch, Membership, Part, Refusal};
+use crate::net::datagram::{Batch, DatagramOption, Membership, Part, Refusal};
 use crate::net::{Address, Net};
 use crate::plugin::{self, DatagramProtocol, Origin};
 use crate::pool::Pool;
@@ -23,7 +23,7 @@ use crate::pool::Pool;
 pub(super) struct Socket<S> {
     pub(super) io: S,
     pub(super) service: usize,
-    origin: Origin,
+    pub(super) origin: Origin,
     local: Address,
     /// The one peer of a connected socket.
     pub(super) peer: Option<Address>,
@@ -34,6 +34,8 @@ pub(super) struct Socket<S> {
     pub(super) ended: Option<End>,
     pub(super) correspondents: Correspondents,
     pub(super) groups: Vec<Membership>,
+    /// What its life has set, each property once.
+    pub(super) options: Vec<DatagramOption>,
     is_due: bool,
     is_again: bool,
 }
@@ -115,6 +117,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             ended: None,
             correspondents: Correspondents::new(correspondents),
             groups: Vec::new(),
+            options: Vec::new(),
             is_due: false,
             is_again: false,
         };

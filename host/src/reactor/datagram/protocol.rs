@@ -1,7 +1,5 @@
 //! The protocols of sockets: built by the plugin, told of the end, and lost with their life.
 
-use std::mem;
-
 use super::{End, SocketId, number, socket_of};
 use crate::arena::Id;
 use crate::capability::{Failure, Outcome};
@@ -107,11 +105,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if matches!(socket.origin, Origin::Accepted(_)) && socket.ended.is_none() {
             (socket.life, socket.protocol) = (None, None);
             socket.correspondents.clear();
-            for group in mem::take(&mut socket.groups) {
-                if let Err(e) = self.net.leave(&mut socket.io, &group) {
-                    tracing::debug!("can't leave the group {}: {e}", group.group);
-                }
-            }
+            self.undo_options(id);
         } else if let Some(socket) = self.sockets.all.remove(id) {
             self.net.close_datagrams(socket.io);
         }
