@@ -5,8 +5,9 @@ use std::slice::Iter;
 use std::time::Duration;
 
 use simple_dns::ResourceRecord;
+use simple_dns::rdata::RData;
 
-use crate::message::{Record, type_of};
+use crate::message::{Record, raw_data, type_of};
 use crate::names::key;
 
 /// So many records are kept at most; further ones are not taken in.
@@ -14,6 +15,16 @@ const RECORDS_MAX: usize = 1024;
 
 /// So many records of one name and type are kept at most.
 const RECORDS_OF_ONE_MAX: usize = 256;
+
+/// So much of memory one record takes at most, in bytes, as [`size_of`] counts it. The text of a
+/// service is to be no longer than 1300 bytes (RFC 6763, section 6.2).
+const RECORD_SIZE_MAX: usize = 8 * 1024;
+
+/// So much all take together.
+const SIZE_MAX: usize = 1024 * 1024;
+
+/// What each string of a text takes beside its bytes.
+const STRING_SIZE: usize = 32;
 
 /// Nothing is kept longer, in seconds, whatever its TTL says: a day.
 const TTL_MAX: u32 = 86_400;
@@ -30,6 +41,7 @@ pub(crate) struct Cached {
     pub(crate) record: Record,
     received: Duration,
     expires: Duration,
+    size: usize,
 }
 
 /// The records.
@@ -37,6 +49,7 @@ pub(crate) struct Cached {
 pub(crate) struct Cache {
     records: BTreeMap<Key, Vec<Cached>>,
     count: usize,
+    size: usize,
 }
 
 impl Cache {
@@ -63,13 +76,18 @@ impl Cache {
             old.record.ttl = record.ttl.max(1);
             return false;
         }
-        let is_full = self.count >= RECORDS_MAX || known.len() >= RECORDS_OF_ONE_MAX;
+        let size = size_of(record);
+        let is_full = self.count >= RECORDS_MAX
+            || known.len() >= RECORDS_OF_ONE_MAX
+            || size > RECORD_SIZE_MAX
+            || self.size + size > SIZE_MAX;
         if record.ttl == 0 || is_full {
             self.records.retain(|_, known| !known.is_empty());
             return false;
         }
-        known.push(Cached { record: record.clone().into_owned(), received: now, expires });
+        known.push(Cached { record: record.clone().into_owned(), received: now, expires, size });
         self.count += 1;
+        self.size += size;
         true
     }
 
@@ -80,11 +98,14 @@ impl Cache {
 
     /// Drops what no longer holds.
     pub(crate) fn expire(&mut self, now: Duration) {
-        let count = &mut self.count;
+        let (count, size) = (&mut self.count, &mut self.size);
         self.records.retain(|_, known| {
             known.retain(|cached| {
                 let holds = cached.expires > now;
-                *count -= usize::from(!holds);
+                if !holds {
+                    *count -= 1;
+                    *size -= cached.size;
+                }
                 holds
             });
             !known.is_empty()
@@ -93,11 +114,12 @@ impl Cache {
 
     /// Drops what nobody is interested in any more.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&Key) -> bool) {
-        let count = &mut self.count;
+        let (count, size) = (&mut self.count, &mut self.size);
         self.records.retain(|key, known| {
             let is_wanted = is_wanted(key);
             if !is_wanted {
                 *count -= known.len();
+                *size -= known.iter().map(|cached| cached.size).sum::<usize>();
             }
             is_wanted
         });
@@ -117,6 +139,20 @@ impl Cache {
         });
         points.filter(|point| *point > moment).min()
     }
+}
+
+/// What a record takes of memory, roughly.
+fn size_of(record: &ResourceRecord<'_>) -> usize {
+    let data = raw_data(record);
+    let mut strings = 0;
+    if matches!(record.rdata, RData::TXT(_)) {
+        let mut rest = &data[..];
+        while let [length, behind @ ..] = rest {
+            strings += 1;
+            rest = behind.get(usize::from(*length)..).unwrap_or_default();
+        }
+    }
+    key(&record.name).len() + data.len() + strings * STRING_SIZE
 }
 
 impl Cached {

@@ -10,8 +10,8 @@ use torsade_guest::datagrams::{
 };
 use torsade_guest::timers::{self, DelayedCall};
 use torsade_guest::{
-    Deferred, Failure, Origin, Plugin, Protocol, Reason, Transport, Waiting, clock, code, error,
-    info, random, services, warn,
+    Deferred, Failure, Line, LineReceiver, Origin, Plugin, Protocol, Reason, Transport, Waiting,
+    clock, code, error, info, random, services, warn,
 };
 
 use crate::config::{Bound, Settings, Setup};
@@ -71,7 +71,7 @@ impl Plugin for Server {
     }
 
     fn build_protocol(&mut self, transport: Transport<Asker>, _: Origin) -> Option<Asker> {
-        Some(Asker { transport, node: Rc::clone(&self.node), input: Vec::new() })
+        Some(Asker { transport, node: Rc::clone(&self.node), input: LineReceiver::new(LINE_MAX) })
     }
 
     fn stopping(&mut self) {
@@ -226,13 +226,12 @@ impl DatagramProtocol for Socket {
 struct Asker {
     transport: Transport<Asker>,
     node: Rc<Node>,
-    /// What arrived and has no end yet.
-    input: Vec<u8>,
+    input: LineReceiver,
 }
 
 impl Protocol for Asker {
     fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
-        self.input.extend_from_slice(data);
+        self.input.extend(data);
         self.answer();
         None
     }
@@ -246,11 +245,15 @@ impl Protocol for Asker {
 impl Asker {
     /// Answers the lines that are whole, as long as the peer takes the answers.
     fn answer(&mut self) {
-        while let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
-            if self.transport.room() == 0 {
-                return self.transport.pause_producing();
-            }
-            let line: Vec<u8> = self.input.drain(..=end).collect();
+        while self.transport.room() > 0 {
+            let line = match self.input.next() {
+                Some(Line::Whole(line)) => line,
+                Some(Line::TooLong(_)) => {
+                    self.transport.write(b"error: the line is too long\n.\n");
+                    return self.transport.lose_connection();
+                }
+                None => return,
+            };
             let line = String::from_utf8_lossy(&line);
             let discovery = self.node.discovery.borrow();
             match discovery.as_ref() {
@@ -258,10 +261,7 @@ impl Asker {
                 None => self.transport.write(b"error: no network is joined yet\n.\n"),
             }
         }
-        if self.input.len() > LINE_MAX {
-            self.transport.write(b"error: the line is too long\n.\n");
-            self.transport.lose_connection();
-        }
+        self.transport.pause_producing();
     }
 }
 

@@ -38,8 +38,8 @@ pub(crate) struct Responder {
     /// What is to go to the group. At most one entry for each record.
     pending: BTreeMap<Place, Pending>,
     chance: Chance,
-    /// Second, and how many of [`LEGACY_ANSWERS_MAX`] were used in it.
-    legacy: (u64, u32),
+    /// Second, and how many were to be answered alone in it.
+    alone: (u64, u32),
 }
 
 /// An answer that waits.
@@ -62,7 +62,7 @@ impl Responder {
                 .extend(setup.services.iter().map(|service| Claim::service(service, &host, start)));
         }
         let addresses = setup.addresses.clone();
-        Responder { claims, addresses, pending: BTreeMap::new(), chance, legacy: (0, 0) }
+        Responder { claims, addresses, pending: BTreeMap::new(), chance, alone: (0, 0) }
     }
 
     /// There is another network, or one again: names are probed for there, too (RFC 6762, section 8).

@@ -18,8 +18,8 @@ const PROBED_RECORD_GAP: Duration = PROBE_GAP;
 /// 6.7).
 const LEGACY_TTL_MAX: u32 = 10;
 
-/// So many who ask as DNS does are answered in a second: their addresses may be forged.
-const LEGACY_ANSWERS_MAX: u32 = 50;
+/// So many are answered alone in a second: their addresses may be forged.
+const ANSWERS_ALONE_MAX: u32 = 50;
 
 /// So many questions of a message are answered.
 const QUESTIONS_MAX: usize = 64;
@@ -43,13 +43,12 @@ impl Responder {
         let mut found: BTreeMap<Place, bool> = BTreeMap::new();
         for question in query.questions.iter().take(QUESTIONS_MAX) {
             for place in self.matching(question) {
-                let is_known = self.own(place).is_some_and(|own| is_known(own, query));
-                if !is_known {
-                    let wants_multicast = found.entry(place).or_default();
-                    *wants_multicast |= !question.unicast_response;
-                }
+                let wants_multicast = found.entry(place).or_default();
+                *wants_multicast |= !question.unicast_response;
             }
         }
+        // Each record once, as the same may be asked for and said to be known often.
+        found.retain(|place, _| !self.own(*place).is_some_and(|own| is_known(own, query)));
         if found.is_empty() {
             return;
         }
@@ -57,14 +56,16 @@ impl Responder {
             return self.answer_legacy(now, from, query, found.into_keys(), mail);
         }
         let wait = self.wait(query, found.keys().copied(), is_probe);
+        let wants_alone = found.values().any(|wants_multicast| !wants_multicast);
+        let may_alone = wants_alone && self.may_answer_alone(now);
         let mut back = Vec::new();
         for (place, wants_multicast) in found {
             let Some(own) = self.own(place) else { continue };
             // One who asks for himself alone is answered alone, unless the others are to be
-            // reminded, too (RFC 6762, section 5.4).
+            // reminded, too (RFC 6762, section 5.4), or too many do.
             let quarter = Duration::from_secs(u64::from(own.record.ttl) / 4);
             let is_recent = own.multicast.is_some_and(|last| now < last + quarter);
-            if !wants_multicast && is_recent {
+            if !wants_multicast && is_recent && may_alone {
                 push(&mut back, &own.record);
                 continue;
             }
@@ -141,11 +142,7 @@ impl Responder {
         places: impl Iterator<Item = Place>,
         mail: &mut Mail,
     ) {
-        if self.legacy.0 != now.as_secs() {
-            self.legacy = (now.as_secs(), 0);
-        }
-        self.legacy.1 += 1;
-        if self.legacy.1 > LEGACY_ANSWERS_MAX {
+        if !self.may_answer_alone(now) {
             return;
         }
         let mut answers = Vec::new();
@@ -156,6 +153,15 @@ impl Responder {
             push(&mut answers, &record);
         }
         mail.unicast(from, message::legacy_response(query, &answers).into_iter().collect());
+    }
+
+    /// Whether one more may be answered alone in this second.
+    fn may_answer_alone(&mut self, now: Duration) -> bool {
+        if self.alone.0 != now.as_secs() {
+            self.alone = (now.as_secs(), 0);
+        }
+        self.alone.1 = self.alone.1.saturating_add(1);
+        self.alone.1 <= ANSWERS_ALONE_MAX
     }
 
     /// More of what an asker knows already (RFC 6762, section 7.2): it isn't told again.

@@ -207,6 +207,19 @@ fn so_many_who_ask_as_dns_does_are_answered_in_a_second() {
 }
 
 #[test]
+fn beyond_that_one_who_asks_for_himself_is_answered_with_all() {
+    let mut network = site();
+    let srv = || question(0, SITE_NAME, QTYPE::TYPE(TYPE::SRV), true);
+    answer(&mut network, srv());
+    for host in 10..210 {
+        network.send(SocketAddr::from(([192, 0, 2, host], 5353)), To::Group, srv());
+    }
+    network.run(Duration::from_secs(2));
+    assert_eq!(network.mail.len(), 50);
+    assert_eq!(network.take_responses().len(), 1);
+}
+
+#[test]
 fn an_answer_from_another_port_is_no_answer() {
     let mut network = site();
     let mut told = Packet::new_reply(0);

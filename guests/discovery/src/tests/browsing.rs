@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use simple_dns::Packet;
+use simple_dns::rdata::{RData, TXT};
+use simple_dns::{CLASS, CharacterString, Name, Packet, ResourceRecord};
 
 use super::network::Network;
 use super::{BROWSER, SITE, setup};
 use crate::browser::Event;
+use crate::cache::Cache;
 use crate::{ServiceType, To, answer};
 
 fn lines(network: &Network) -> Vec<String> {
@@ -147,4 +149,25 @@ fn what_is_kept_has_a_limit() {
     let kind = ServiceType::parse("_http._tcp").unwrap();
     assert_eq!(network.nodes[0].1.browse(&kind), Some(Vec::new()), "none can be reached yet");
     assert!(!network.events.iter().any(|(_, event)| matches!(event, Event::Appeared(_))));
+}
+
+#[test]
+fn what_is_kept_has_a_size() {
+    let text = |name: &str, pairs: usize| {
+        let mut text = TXT::new();
+        let pair = CharacterString::new(&[b'x'; 200]).unwrap().into_owned();
+        (0..pairs).for_each(|_| text.add_char_string(pair.clone()));
+        let name = Name::new(name).unwrap().into_owned();
+        ResourceRecord::new(name, CLASS::IN, 120, RData::TXT(text))
+    };
+    let mut cache = Cache::default();
+    for minute in 0..10 {
+        let now = Duration::from_secs(minute * 300);
+        cache.expire(now);
+        let texts = (0..1000).map(|n| text(&format!("s{n}.local"), 20));
+        let kept = texts.filter(|record| cache.take(now, record)).count();
+        assert!((200..=250).contains(&kept), "{kept} of 4 KiB and more are kept");
+        cache.retain(|_| minute % 2 == 0);
+        assert!(!cache.take(now, &text("long.local", 40)), "8 KiB are too long");
+    }
 }
