@@ -33,7 +33,7 @@ impl<P> Transport<P> {
     /// /// What SMTP answers to `STARTTLS`.
     /// async fn start_tls<P>(transport: Transport<P>) -> Result<(), Failure> {
     ///     transport.write(b"220 Go ahead\r\n");
-    ///     transport.start_tls(Side::Server, &[])?.await?;
+    ///     transport.start_tls(&Side::Server, &[])?.await?;
     ///     torsade_guest::info!("by {}", transport.tls()?.cipher());
     ///     Ok(())
     /// }
@@ -43,9 +43,9 @@ impl<P> Transport<P> {
     /// [`UNSUPPORTED`](crate::code::UNSUPPORTED) where it is encrypted already,
     /// [`CLOSED`](crate::code::CLOSED), [`INVALID`](crate::code::INVALID) or
     /// [`LIMIT`](crate::code::LIMIT).
-    pub fn start_tls(&self, side: Side, alpn: &[&str]) -> Result<Deferred<()>, Failure> {
+    pub fn start_tls(&self, side: &Side, alpn: &[&str]) -> Result<Deferred<()>, Failure> {
         let alpn: Vec<String> = alpn.iter().map(|&name| name.to_owned()).collect();
-        Ok(Deferred::new(host::start(self.handle(), &side, &alpn)?, host::started))
+        Ok(Deferred::new(host::start(self.handle(), side, &alpn)?, host::started))
     }
 
     /// What the handshake came to.

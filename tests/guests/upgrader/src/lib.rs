@@ -50,14 +50,17 @@ impl Session {
     }
 
     /// Begins TLS: what is behind the line that asked for it came in clear.
-    fn start_tls(&mut self, side: Side, alpn: &[&str]) {
+    fn start_tls(&mut self, side: &Side, alpn: &[&str]) {
         self.lines.clear();
         let transport = self.transport.clone();
         let front = self.front.as_ref().map_or(&self.transport, |(front, _)| front).clone();
         let secured = Deferred::from(transport.start_tls(side, alpn));
         secured
             .map(move |()| transport.write(b"EHLO\r\n"))
-            .catch(move |failure| Ok(tell(&front, &format!("failed {}", failure.code))))
+            .catch(move |failure| {
+                tell(&front, &format!("failed {}", failure.code));
+                Ok(())
+            })
             .detach();
         // It waits behind the barrier, and so is encrypted.
         self.transport.write(b"behind the barrier\r\n");
@@ -67,7 +70,7 @@ impl Session {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["STARTTLS", ref alpn @ ..] => {
                 self.transport.write(b"220 go ahead\r\n");
-                self.start_tls(Side::Server, alpn);
+                self.start_tls(&Side::Server, alpn);
             }
             ["DIAL", endpoint, name] => self.dial(endpoint, name),
             ["TLS"] => tell(&self.transport, &self.agreed()),
@@ -83,7 +86,10 @@ impl Session {
         });
         Deferred::from(connected)
             .map(drop)
-            .catch(move |failure: Failure| Ok(tell(&failed, &format!("failed {}", failure.code))))
+            .catch(move |failure: Failure| {
+                tell(&failed, &format!("failed {}", failure.code));
+                Ok(())
+            })
             .detach();
     }
 
@@ -93,7 +99,7 @@ impl Session {
         match line {
             "220 hello" if name != "-" => self.transport.write(b"STARTTLS\r\n"),
             "220 go ahead" if self.transport.tls().is_err() => {
-                self.start_tls(Side::Client(name), &["one", "two"]);
+                self.start_tls(&Side::Client(name), &["one", "two"]);
             }
             _ => {}
         }
