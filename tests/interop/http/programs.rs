@@ -74,22 +74,14 @@ fn mirror(program: &Path, root: &Path, book: &str, least: usize) -> Result<()> {
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!([Some(0), Some(8)].contains(&output.status.code()), "{}:\n{log}", output.status);
     let mut compared = 0;
-    let mut folders = vec![into.path().join(book)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(into.path())?.display().to_string();
-            // What was asked for with a query is the same file; lists are of no file.
-            let name = name.split('?').next().unwrap_or(&name);
-            let original = root.join(name);
-            if original.exists() {
-                ensure!(fs::read(&path)? == fs::read(&original)?, "{name} is not the same");
-                compared += 1;
-            }
+    for path in files_below(into.path().join(book))? {
+        let name = path.strip_prefix(into.path())?.display().to_string();
+        // What was asked for with a query is the same file; lists are of no file.
+        let name = name.split('?').next().unwrap_or(&name);
+        let original = root.join(name);
+        if original.exists() {
+            ensure!(fs::read(&path)? == fs::read(&original)?, "{name} is not the same");
+            compared += 1;
         }
     }
     ensure!(compared >= least, "only {compared} files came:\n{log}");
@@ -104,22 +96,27 @@ fn each_file_comes_as_it_is(html: &Path) -> Result<()> {
     let site = serve(html)?;
     let host = Host::up(site.path(), 1)?;
     let mut stream = host.connect("site")?;
-    let mut folders = vec![html.join("book")];
+    for path in files_below(html.join("book"))? {
+        let name = path.strip_prefix(html)?.display().to_string();
+        stream.write_all(format!("GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())?;
+        let answer = Answer::read(&mut stream).with_context(|| name.clone())?;
+        ensure!(answer.status == 200, "{name}: {}", answer.head);
+        ensure!(answer.body == fs::read(&path)?, "{name} is not the same");
+    }
+    Ok(())
+}
+
+/// All files of a folder, and of those in it.
+fn files_below(folder: PathBuf) -> Result<Vec<PathBuf>> {
+    let (mut folders, mut files) = (vec![folder], Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(html)?.display().to_string();
-            stream.write_all(format!("GET /{name} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())?;
-            let answer = Answer::read(&mut stream).with_context(|| name.clone())?;
-            ensure!(answer.status == 200, "{name}: {}", answer.head);
-            ensure!(answer.body == fs::read(&path)?, "{name} is not the same");
+            let list = if path.is_dir() { &mut folders } else { &mut files };
+            list.push(path);
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 /// A folder whose configuration serves a root.

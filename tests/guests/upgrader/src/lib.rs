@@ -24,7 +24,7 @@ impl Plugin for Upgrader {
 
     fn build_protocol(&mut self, transport: Transport<Session>, origin: Origin) -> Option<Session> {
         if let Origin::Accepted(1) = origin {
-            Deferred::from(transport.start_tls(Side::Server, &[]))
+            Deferred::from(transport.start_tls(&Side::Server, &[]))
                 .map(|()| torsade_guest::info!("refused, and encrypted"))
                 .catch(|failure| Ok(torsade_guest::info!("refused: {}", failure.code)))
                 .detach();
