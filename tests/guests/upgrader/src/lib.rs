@@ -26,7 +26,10 @@ impl Plugin for Upgrader {
         if let Origin::Accepted(1) = origin {
             Deferred::from(transport.start_tls(&Side::Server, &[]))
                 .map(|()| torsade_guest::info!("refused, and encrypted"))
-                .catch(|failure| Ok(torsade_guest::info!("refused: {}", failure.code)))
+                .catch(|failure| {
+                    torsade_guest::info!("refused: {}", failure.code);
+                    Ok(())
+                })
                 .detach();
             transport.write(b"go away\r\n");
             return None;
