@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 /// Cuts a stream into lines that end with LF or CR LF, of which it takes both away.
 ///
-/// It is a framer: it knows no transport. A protocol that begins TLS in mid-stream calls
-/// [`clear`](Self::clear) with it, so that nothing that came in clear is taken for what comes
-/// encrypted.
+/// It is a framer: it knows no transport. Where TLS begins in mid-stream
+/// [`Transport::start_tls`](crate::Transport::start_tls) clears it, so that nothing that came in
+/// clear is taken for what comes encrypted.
 ///
 /// ```
 /// use torsade_guest::{Line, LineReceiver};

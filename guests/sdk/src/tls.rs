@@ -4,10 +4,35 @@ use std::time::SystemTime;
 
 use crate::bindings::torsade::plugin::tls as host;
 use crate::deferred::Deferred;
+use crate::line::LineReceiver;
 use crate::transport::Transport;
 use crate::types::Failure;
 
 pub use crate::bindings::torsade::plugin::tls::Side;
+
+/// What holds bytes that came and were not handled yet. Those that came in clear must not be taken
+/// for what comes encrypted (RFC 3207, section 4.2).
+pub trait Framer {
+    /// Forgets all of them.
+    fn clear(&mut self);
+}
+
+/// For a protocol that handles all bytes as they come.
+impl Framer for () {
+    fn clear(&mut self) {}
+}
+
+impl Framer for LineReceiver {
+    fn clear(&mut self) {
+        LineReceiver::clear(self);
+    }
+}
+
+impl Framer for Vec<u8> {
+    fn clear(&mut self) {
+        Vec::clear(self);
+    }
+}
 
 /// What both sides of an encrypted transport have agreed on.
 #[derive(Debug)]
@@ -22,20 +47,26 @@ impl<P> Transport<P> {
     /// the protocols to offer, the best first.
     ///
     /// What was written before goes out in clear, what is written after it encrypted. Nothing that
-    /// the peer sent in clear behind its request reaches the protocol from now on, as long as that
-    /// forgets what it still holds of earlier bytes: a [`LineReceiver`](crate::LineReceiver) does
-    /// by [`LineReceiver::clear`](crate::LineReceiver::clear). The deferred fires when the handshake
-    /// is over; where it fails the connection ends.
+    /// the peer sent in clear behind its request reaches the protocol from now on: `framer`, which
+    /// holds what came and was not handled yet, is emptied; a protocol that holds nothing gives
+    /// `&mut ()`. The deferred fires when the handshake is over; where it fails the connection ends.
     ///
     /// ```no_run
-    /// use torsade_guest::{Failure, Transport, tls::Side};
+    /// use torsade_guest::tls::Side;
+    /// use torsade_guest::{Deferred, LineReceiver, Transport};
     ///
-    /// /// What SMTP answers to `STARTTLS`.
-    /// async fn start_tls<P>(transport: Transport<P>) -> Result<(), Failure> {
-    ///     transport.write(b"220 Go ahead\r\n");
-    ///     transport.start_tls(&Side::Server, &[])?.await?;
-    ///     torsade_guest::info!("by {}", transport.tls()?.cipher());
-    ///     Ok(())
+    /// struct Session {
+    ///     transport: Transport<Session>,
+    ///     lines: LineReceiver,
+    /// }
+    ///
+    /// impl Session {
+    ///     /// What SMTP answers to `STARTTLS`.
+    ///     fn start_tls(&mut self) {
+    ///         self.transport.write(b"220 Go ahead\r\n");
+    ///         let secured = self.transport.start_tls(&Side::Server, &[], &mut self.lines);
+    ///         Deferred::from(secured).map(|()| torsade_guest::info!("encrypted")).detach();
+    ///     }
     /// }
     /// ```
     ///
@@ -43,9 +74,16 @@ impl<P> Transport<P> {
     /// [`UNSUPPORTED`](crate::code::UNSUPPORTED) where it is encrypted already,
     /// [`CLOSED`](crate::code::CLOSED), [`INVALID`](crate::code::INVALID) or
     /// [`LIMIT`](crate::code::LIMIT).
-    pub fn start_tls(&self, side: &Side, alpn: &[&str]) -> Result<Deferred<()>, Failure> {
+    pub fn start_tls(
+        &self,
+        side: &Side,
+        alpn: &[&str],
+        framer: &mut impl Framer,
+    ) -> Result<Deferred<()>, Failure> {
         let alpn: Vec<String> = alpn.iter().map(|&name| name.to_owned()).collect();
-        Ok(Deferred::new(host::start(self.handle(), side, &alpn)?, host::started))
+        let begun = host::start(self.handle(), side, &alpn)?;
+        framer.clear();
+        Ok(Deferred::new(begun, host::started))
     }
 
     /// What the handshake came to.

@@ -24,7 +24,7 @@ impl Plugin for Upgrader {
 
     fn build_protocol(&mut self, transport: Transport<Session>, origin: Origin) -> Option<Session> {
         if let Origin::Accepted(1) = origin {
-            Deferred::from(transport.start_tls(&Side::Server, &[]))
+            Deferred::from(transport.start_tls(&Side::Server, &[], &mut ()))
                 .map(|()| torsade_guest::info!("refused, and encrypted"))
                 .catch(|failure| {
                     torsade_guest::info!("refused: {}", failure.code);
@@ -54,10 +54,9 @@ impl Session {
 
     /// Begins TLS: what is behind the line that asked for it came in clear.
     fn start_tls(&mut self, side: &Side, alpn: &[&str]) {
-        self.lines.clear();
         let transport = self.transport.clone();
         let front = self.front.as_ref().map_or(&self.transport, |(front, _)| front).clone();
-        let secured = Deferred::from(transport.start_tls(side, alpn));
+        let secured = Deferred::from(transport.start_tls(side, alpn, &mut self.lines));
         secured
             .map(move |()| transport.write(b"EHLO\r\n"))
             .catch(move |failure| {
