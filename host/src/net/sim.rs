@@ -309,4 +309,4 @@ fn amount(seed: &mut Seed, cut: u8, most: usize) -> usize {
 #[cfg(test)]
 mod dial_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

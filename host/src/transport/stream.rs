@@ -527,34 +527,12 @@ const WRITE_THROUGH: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::{Buffers, Read, Stream};
-    use crate::net::Net;
-    use crate::net::sim::{Conditions, SimNet, SimStream};
-
-    const CALM: Conditions = Conditions {
-        cut: 0,
-        delay: Duration::ZERO,
-        doubled: 0,
-        lost: 0,
-        spurious: 0,
-        refusals: 0,
-        window: 64 * 1024,
-    };
+    use crate::net::sim::tests::{CALM, pair};
 
     #[test]
     fn what_is_put_back_comes_before_what_the_network_has() {
-        let mut net = SimNet::with(1, CALM);
-        let mut listener = net.listener();
-        net.watch_listener(&mut listener, 1).unwrap();
-        let _far = net.connect(0);
-        let io: SimStream = loop {
-            net.poll(None, &mut Vec::new()).unwrap();
-            if let Ok((io, _)) = net.accept(&mut listener) {
-                break io;
-            }
-        };
+        let (mut net, _far, io) = pair(1, CALM);
         let mut stream = Stream::new(io);
         let mut buffer = Buffers::new(4);
         assert!(!stream.may_read());

@@ -7,7 +7,7 @@ use super::*;
 use crate::net::Net;
 
 /// No cuts, no delays, nothing spurious.
-pub(super) const CALM: Conditions = Conditions {
+pub(crate) const CALM: Conditions = Conditions {
     cut: 0,
     delay: Duration::ZERO,
     doubled: 0,
@@ -19,8 +19,8 @@ pub(super) const CALM: Conditions = Conditions {
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// A network with one accepted and watched connection.
-fn pair(seed: u64, conditions: Conditions) -> (SimNet, Far, SimStream) {
+/// A network with one accepted connection, watched as 2.
+pub(crate) fn pair(seed: u64, conditions: Conditions) -> (SimNet, Far, SimStream) {
     let mut net = SimNet::with(seed, conditions);
     let mut listener = net.listener();
     net.watch_listener(&mut listener, 1).unwrap();

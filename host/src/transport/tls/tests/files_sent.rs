@@ -12,7 +12,8 @@ use super::super::{Tls, settings};
 use super::Place;
 use crate::net::Net;
 use crate::net::faulty::Faulty;
-use crate::net::sim::{Far, SimNet};
+use crate::net::sim::tests::pair;
+use crate::net::sim::{Conditions, Far, SimNet};
 use crate::transport::queue::{Flushed, Spares};
 use crate::transport::stream::{Buffers, Read, Stream};
 
@@ -32,17 +33,7 @@ impl Secured {
         let server = settings::server(place.server_side(cert)).unwrap();
         let name = ServerName::try_from("a.test").unwrap();
         let peer = ClientConnection::new(place.client(), name).unwrap();
-        let mut net = SimNet::new(1);
-        let mut listener = net.listener();
-        net.watch_listener(&mut listener, 1).unwrap();
-        let far = net.connect(0);
-        let mut io = loop {
-            net.poll(None, &mut Vec::new()).unwrap();
-            if let Ok((io, _)) = net.accept(&mut listener) {
-                break io;
-            }
-        };
-        net.watch(&mut io, 2).unwrap();
+        let (net, far, io) = pair(1, Conditions::default());
         let mut stream = Stream::new(io);
         stream.start_tls(Tls::server(server).unwrap());
         let (net, spares) = (Faulty::new(net), Spares::default());

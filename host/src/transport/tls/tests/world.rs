@@ -1,7 +1,6 @@
 //! An encrypted stream over a simulated network, with its peer.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
 
 use rustls::Connection;
 
@@ -9,6 +8,7 @@ use super::super::Tls;
 use super::engine::Sides;
 use crate::net::Net;
 use crate::net::faulty::Faulty;
+use crate::net::sim::tests::{CALM, pair};
 use crate::net::sim::{Conditions, Far, SimNet, SimStream};
 use crate::transport::queue::{Flushed, Spares};
 use crate::transport::stream::{Buffers, Read, Stream};
@@ -37,20 +37,7 @@ pub(super) struct World {
 impl World {
     /// A connection that is not encrypted yet: it takes `expected` bytes in clear first.
     pub(super) fn new(sides: &Sides, answers: bool, expected: usize, window: usize) -> Self {
-        let (cut, delay) = (0, Duration::ZERO);
-        let (doubled, lost, spurious, refusals) = (0, 0, 0, 0);
-        let conditions = Conditions { cut, delay, doubled, lost, spurious, refusals, window };
-        let mut net = SimNet::with(1, conditions);
-        let mut listener = net.listener();
-        net.watch_listener(&mut listener, 1).unwrap();
-        let far = net.connect(0);
-        let mut io = loop {
-            net.poll(None, &mut Vec::new()).unwrap();
-            if let Ok((io, _)) = net.accept(&mut listener) {
-                break io;
-            }
-        };
-        net.watch(&mut io, 2).unwrap();
+        let (net, far, io) = pair(1, Conditions { window, ..CALM });
         let (engine, peer) = sides.ends(answers);
         Self {
             net: Faulty::new(net),
