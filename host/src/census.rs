@@ -20,6 +20,7 @@ pub struct Census {
     /// When it was first asked: what its buckets count time from.
     first_asked: OnceLock<Instant>,
     pub(crate) connects: Option<Bucket>,
+    pub(crate) log_lines: Option<Bucket>,
     pub(crate) reads: Option<Arc<Bucket>>,
     pub(crate) writes: Option<Arc<Bucket>>,
     peers: [Mutex<Shard>; SHARDS],
@@ -57,6 +58,7 @@ impl Census {
             rates: Rates::default(),
             first_asked: OnceLock::new(),
             connects: None,
+            log_lines: None,
             reads: None,
             writes: None,
             peers: std::array::from_fn(|_| Mutex::default()),
@@ -68,7 +70,8 @@ impl Census {
     pub fn with_rates(self, rates: Rates) -> Self {
         Self {
             rates,
-            connects: rates.connects.map(Bucket::of_connections),
+            connects: rates.connects.map(Bucket::of_second),
+            log_lines: rates.log_lines.map(Bucket::of_second),
             reads: rates.reads.map(|rate| Arc::new(Bucket::of_bytes(rate))),
             writes: rates.writes.map(|rate| Arc::new(Bucket::of_bytes(rate))),
             ..self

@@ -25,6 +25,7 @@ pub mod plugin;
 pub mod pool;
 pub mod reactor;
 pub mod server;
+pub mod tally;
 pub mod throttle;
 mod timers;
 pub mod transport;

@@ -22,6 +22,7 @@ use crate::net::os::{self, OsNet};
 use crate::plugin::{LogLevel, ServiceFacts, Ticker};
 use crate::pool::{Crew, Lane, Threads};
 use crate::reactor::{Answer, ServiceSettings};
+use crate::tally::Tally;
 use crate::transport::endpoint::{Endpoint, Socket, UnixName};
 use crate::transport::listener::{self, BoundSocket};
 use crate::transport::tls::watch::Watching;
@@ -48,6 +49,8 @@ pub struct Server {
     ticker: Ticker,
     /// Works while the workers run.
     pool: Threads<Answer>,
+    /// Of each service, by its name: how often its limits were reached.
+    tallies: Vec<(Arc<str>, Arc<Tally>)>,
 }
 
 /// Finds all that is wrong with a configuration and its plugins, whose bytes stand in the order of
@@ -106,9 +109,21 @@ impl Server {
             certificates.start().context("can't start the thread that looks after certificates")?;
         let endpoints: Vec<_> = plans.iter().map(Plan::endpoints).collect();
         tell_services(config, &mut plans, &endpoints);
+        let tally = |plan: &Plan| (plan.settings.name.clone(), plan.settings.tally.clone());
+        let tallies = plans.iter().map(tally).collect();
         let (workers, mailboxes) = start_workers(config, plans, &pool, workers)?;
         let grace = config.grace;
-        Ok(Self { endpoints, workers, mailboxes, grace, signals, certificates, ticker, pool })
+        Ok(Self {
+            endpoints,
+            workers,
+            mailboxes,
+            grace,
+            signals,
+            certificates,
+            ticker,
+            pool,
+            tallies,
+        })
     }
 
     /// Each service with its endpoints, as they were bound.
@@ -142,6 +157,9 @@ impl Server {
         drop(self.certificates);
         drop(self.pool);
         drop(self.ticker);
+        for (service, tally) in &self.tallies {
+            tell_reached(service, &tally.counts());
+        }
         for result in results {
             result
                 .map_err(|_| anyhow!("a worker panicked"))?
@@ -246,6 +264,14 @@ fn tell_services(config: &Config, plans: &mut [Plan], bound: &[(String, Vec<Stri
         if service.grants.services {
             plan.settings.plugin.set_services(Arc::clone(&services));
         }
+    }
+}
+
+/// Says which limits a service has reached since the start.
+fn tell_reached(service: &str, counts: &[(&str, u64)]) {
+    if !counts.is_empty() {
+        let counts: Vec<_> = counts.iter().map(|(key, n)| format!("limits.{key} {n}")).collect();
+        tracing::info!(service, "limits that were reached, and how often: {}", counts.join(", "));
     }
 }
 

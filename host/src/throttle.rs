@@ -12,6 +12,8 @@ pub struct Rates {
     pub connects: Option<u64>,
     /// New connections from one address.
     pub connects_per_peer: Option<u64>,
+    /// Lines that its plugin has in the log.
+    pub log_lines: Option<u64>,
     /// Bytes that are read from all peers together.
     pub reads: Option<u64>,
     /// Bytes that are read from one address.
@@ -58,8 +60,8 @@ impl Bucket {
         Self::new(rate, rate / 10)
     }
 
-    /// One for connections: it holds what comes in a second.
-    pub(crate) fn of_connections(rate: u64) -> Self {
+    /// One for what is counted, such as connections: it holds what comes in a second.
+    pub(crate) fn of_second(rate: u64) -> Self {
         Self::new(rate, rate)
     }
 
@@ -134,7 +136,7 @@ pub(crate) struct PeerBuckets {
 impl PeerBuckets {
     pub(crate) fn new(rates: &Rates) -> Self {
         Self {
-            connects: rates.connects_per_peer.map(Bucket::of_connections),
+            connects: rates.connects_per_peer.map(Bucket::of_second),
             reads: rates.reads_per_peer.map(Bucket::of_bytes),
             writes: rates.writes_per_peer.map(Bucket::of_bytes),
         }

@@ -36,7 +36,7 @@ fn a_debt_is_paid_before_anything_is_given() {
 
 #[test]
 fn connections_are_taken_one_by_one() {
-    let bucket = Bucket::of_connections(3);
+    let bucket = Bucket::of_second(3);
     let taken = |at| (0..10).filter(|_| bucket.take_one(at)).count();
     assert_eq!(taken(ms(0)), 3);
     assert_eq!(taken(ms(333)), 0);

@@ -170,6 +170,10 @@ impl Net for Broken {
         Net::reset(&mut self.net, io);
     }
 
+    fn clock() -> Option<fn() -> Instant> {
+        SimNet::clock()
+    }
+
     fn now(&self) -> Instant {
         self.net.now()
     }

@@ -10,11 +10,13 @@ mod checker;
 mod choices;
 mod datagrams;
 mod faults;
+mod host;
 mod http;
 mod outgoing;
 mod peer;
 mod policies;
 mod script;
+mod shares;
 mod site;
 mod story;
 mod world;
@@ -48,6 +50,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_crowd_is_cancelled", || trial(script::cancelled)));
     trials.extend(datagrams::trials());
     trials.extend(policies::trials());
+    trials.extend(shares::trials());
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));
     for breach in [Breach::Connected, Breach::LastWrite, Breach::Linger] {

@@ -1,21 +1,18 @@
 //! Policies over a simulated network: rates, time-outs and lists, by a clock of arithmetic.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use torsade::census::Census;
-use torsade::net::Net;
-use torsade::net::sim::{Conditions, Far, SimNet};
-use torsade::plugin::LogLevel;
-use torsade::pool::SimPool;
-use torsade::reactor::{Answer, Policies, Reactor, Seen, ServiceSettings};
+use torsade::net::sim::Far;
+use torsade::reactor::Policies;
 use torsade::throttle::Rates;
 use torsade::transport::peers::Peers;
 
-use super::site::{self, Kind, Settings};
+use super::host::Host;
+use super::site::{self, Kind};
 use super::trial;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -43,100 +40,14 @@ pub(super) fn trials() -> Vec<Trial> {
 
 type Test = fn() -> Result<()>;
 
-/// A host with one service, in a network that hinders nothing.
-struct Host {
-    reactor: Reactor<SimNet, SimPool<Answer>>,
-    listener: usize,
-    seen: Vec<Seen>,
+/// A host of one service with these rates.
+fn rated(kind: Kind, rates: Rates) -> Result<Host> {
+    Host::new(kind, |settings| settings.census = census(rates))
 }
 
-impl Host {
-    fn new(kind: Kind, change: impl FnOnce(&mut ServiceSettings)) -> Result<Self> {
-        let conditions = Conditions {
-            cut: 0,
-            spurious: 0,
-            delay: Duration::ZERO,
-            window: 64 * 1024,
-            refusals: 0,
-            doubled: 0,
-            lost: 0,
-        };
-        let net = SimNet::with(0, conditions);
-        let waker = net.waker();
-        let pool = SimPool::new(0, move || waker.wake());
-        let mut reactor = Reactor::new(net, pool, [0; 32], LogLevel::Error);
-        reactor.observe();
-        let mut settings = site::service(kind, false, &Settings::CALM);
-        // A peer speaks for itself, without a proxy before it.
-        settings.endpoints = Arc::new(["tcp:1".parse()?]);
-        change(&mut settings);
-        let service = reactor.serve(settings);
-        let socket = reactor.net().listener();
-        let listener = socket.index();
-        reactor.listen(socket, service, 0, false)?;
-        Ok(Self { reactor, listener, seen: Vec::new() })
-    }
-
-    /// With these rates.
-    fn rated(kind: Kind, rates: Rates) -> Result<Self> {
-        Self::new(kind, |settings| settings.census = census(rates))
-    }
-
-    /// With these policies.
-    fn with(policies: Policies) -> Result<Self> {
-        Self::new(Kind::Echo, |settings| settings.policies = policies)
-    }
-
-    /// A new peer from an address of its own.
-    fn peer(&mut self) -> Far {
-        let listener = self.listener;
-        self.reactor.net().connect(listener)
-    }
-
-    fn peer_from(&mut self, ip: &str) -> Result<Far> {
-        let (far, ip): (_, IpAddr) = (self.peer(), ip.parse()?);
-        self.reactor.net().come_from(far, ip);
-        Ok(far)
-    }
-
-    fn send(&mut self, far: Far, data: &[u8]) {
-        self.reactor.net().send(far, data);
-    }
-
-    fn received(&mut self, far: Far) -> usize {
-        self.reactor.net().received(far).len()
-    }
-
-    fn is_gone(&mut self, far: Far) -> bool {
-        self.reactor.net().far_saw_end(far) || self.reactor.net().far_saw_reset(far)
-    }
-
-    /// Turns until so much time has passed.
-    fn pass(&mut self, time: Duration) -> Result<()> {
-        let until = self.reactor.net().now() + time;
-        for _ in 0..TURNS {
-            let left = until.saturating_duration_since(self.reactor.net().now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            self.reactor.turn(Some(left))?;
-            self.seen.extend(self.reactor.take_seen());
-        }
-        bail!("{TURNS} turns take less than {time:?}: {:?}", self.reactor.counts())
-    }
-
-    /// With which codes connections were lost so far.
-    fn ends(&self) -> Vec<&'static str> {
-        let end = |seen: &Seen| match seen {
-            Seen::ConnectionLost { code, .. } => Some(*code),
-            _ => None,
-        };
-        self.seen.iter().filter_map(end).collect()
-    }
-
-    fn built(&self) -> usize {
-        self.seen.iter().filter(|seen| matches!(seen, Seen::Built { .. })).count()
-    }
+/// A host of an echo with these policies.
+fn with(policies: Policies) -> Result<Host> {
+    Host::new(Kind::Echo, |settings| settings.policies = policies)
 }
 
 fn census(rates: Rates) -> Arc<Census> {
@@ -165,7 +76,7 @@ fn flood(host: &mut Host, peers: &[Far]) -> Result<Vec<usize>> {
 
 fn what_all_send_is_read_at_a_rate() -> Result<()> {
     for rate in [300, 100_000, 1 << 20] {
-        let mut host = Host::rated(Kind::Echo, Rates { reads: Some(rate), ..Rates::default() })?;
+        let mut host = rated(Kind::Echo, Rates { reads: Some(rate), ..Rates::default() })?;
         let peers: Vec<_> = (0..4).map(|_| host.peer()).collect();
         let got = flood(&mut host, &peers)?;
         at_rate(got.iter().sum(), rate)?;
@@ -180,7 +91,7 @@ fn what_all_send_is_read_at_a_rate() -> Result<()> {
 fn what_a_peer_sends_is_read_at_a_rate() -> Result<()> {
     let rate = 100_000;
     let rates = Rates { reads_per_peer: Some(rate), ..Rates::default() };
-    let mut host = Host::rated(Kind::Echo, rates)?;
+    let mut host = rated(Kind::Echo, rates)?;
     let mut peers = Vec::new();
     for ip in ["192.0.2.1", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"] {
         peers.push(host.peer_from(ip)?);
@@ -194,7 +105,7 @@ fn what_a_peer_sends_is_read_at_a_rate() -> Result<()> {
 
 fn what_all_get_is_sent_at_a_rate() -> Result<()> {
     for rate in [300, 100_000, 1 << 20] {
-        let mut host = Host::rated(Kind::Echo, Rates { writes: Some(rate), ..Rates::default() })?;
+        let mut host = rated(Kind::Echo, Rates { writes: Some(rate), ..Rates::default() })?;
         let peers: Vec<_> = (0..4).map(|_| host.peer()).collect();
         let got = flood(&mut host, &peers)?;
         at_rate(got.iter().sum(), rate)?;
@@ -207,7 +118,7 @@ fn what_all_get_is_sent_at_a_rate() -> Result<()> {
 fn what_a_peer_gets_is_sent_at_a_rate() -> Result<()> {
     let (all, each) = (150_000, 100_000);
     let rates = Rates { writes: Some(all), writes_per_peer: Some(each), ..Rates::default() };
-    let mut host = Host::rated(Kind::Echo, rates)?;
+    let mut host = rated(Kind::Echo, rates)?;
     let one = host.peer_from("192.0.2.1")?;
     let got = flood(&mut host, &[one])?;
     at_rate(got[0], each)?;
@@ -224,7 +135,7 @@ fn what_a_peer_gets_is_sent_at_a_rate() -> Result<()> {
 /// Many come, wait for their turn to be read, and go.
 fn those_who_left_keep_nobody_waiting() -> Result<()> {
     let rate = 1000;
-    let mut host = Host::rated(Kind::Echo, Rates { reads: Some(rate), ..Rates::default() })?;
+    let mut host = rated(Kind::Echo, Rates { reads: Some(rate), ..Rates::default() })?;
     let stays = host.peer();
     host.send(stays, &vec![b'e'; 1 << 20]);
     for _ in 0..100 {
@@ -246,7 +157,7 @@ fn those_who_left_keep_nobody_waiting() -> Result<()> {
 
 fn files_are_sent_at_a_rate() -> Result<()> {
     let rate = 40_000;
-    let mut host = Host::rated(Kind::Http, Rates { writes: Some(rate), ..Rates::default() })?;
+    let mut host = rated(Kind::Http, Rates { writes: Some(rate), ..Rates::default() })?;
     let peer = host.peer();
     let request = b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n";
     host.send(peer, &request.repeat(20));
@@ -294,7 +205,7 @@ fn who_takes_nothing_is_slow_at_any_rate() -> Result<()> {
 
 fn silence_ends_a_connection() -> Result<()> {
     let idle = Duration::from_secs(3);
-    let mut host = Host::with(Policies { idle: Some(idle), ..Policies::default() })?;
+    let mut host = with(Policies { idle: Some(idle), ..Policies::default() })?;
     let (silent, talks) = (host.peer(), host.peer());
     for second in 1..=20 {
         host.pass(Duration::from_secs(1))?;
@@ -330,7 +241,7 @@ fn who_waits_for_a_rate_is_not_silent() -> Result<()> {
 
 fn a_connection_has_its_time() -> Result<()> {
     let lifetime = Some(Duration::from_secs(5));
-    let mut host = Host::with(Policies { lifetime, ..Policies::default() })?;
+    let mut host = with(Policies { lifetime, ..Policies::default() })?;
     let peer = host.peer();
     for second in 1..=5 {
         host.send(peer, b"echo");
@@ -348,7 +259,7 @@ fn lists_keep_peers_out() -> Result<()> {
         Ok(Arc::from(read.map_err(anyhow::Error::msg)?))
     };
     let peers = Peers { allow: Some(list(&["192.0.2.0/24"])?), deny: list(&["192.0.2.7"])? };
-    let mut host = Host::with(Policies { peers, ..Policies::default() })?;
+    let mut host = with(Policies { peers, ..Policies::default() })?;
     for (ip, may) in [
         ("192.0.2.1", true),
         ("192.0.2.7", false),
@@ -372,7 +283,7 @@ fn lists_keep_peers_out() -> Result<()> {
 }
 
 fn new_connections_come_at_a_rate() -> Result<()> {
-    let mut host = Host::rated(Kind::Echo, Rates { connects: Some(5), ..Rates::default() })?;
+    let mut host = rated(Kind::Echo, Rates { connects: Some(5), ..Rates::default() })?;
     let peers: Vec<_> = (0..20).map(|_| host.peer()).collect();
     for (after, wanted) in [(1, 5), (1000, 10), (1000, 15), (1000, 20), (1000, 20)] {
         host.pass(Duration::from_millis(after))?;
@@ -389,7 +300,7 @@ fn new_connections_come_at_a_rate() -> Result<()> {
 fn a_peer_comes_at_a_rate() -> Result<()> {
     // One who comes too often keeps nobody else waiting, though all together have a rate too.
     let rates = Rates { connects: Some(10), connects_per_peer: Some(2), ..Rates::default() };
-    let mut host = Host::rated(Kind::Echo, rates)?;
+    let mut host = rated(Kind::Echo, rates)?;
     for _ in 0..30 {
         host.peer_from("192.0.2.1")?;
     }
@@ -410,6 +321,3 @@ fn a_peer_comes_at_a_rate() -> Result<()> {
 
 /// Over which rates are measured.
 const TIME: Duration = Duration::from_secs(10);
-
-/// More turns than any of these takes.
-const TURNS: usize = 200_000;

@@ -11,7 +11,7 @@ use torsade::capability::sql::{Database, Source, Sql, SqlLimits, Statement};
 use torsade::census::Census;
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::pool::Stop;
-use torsade::reactor::{Policies, ServiceSettings};
+use torsade::reactor::{Policies, Restarts, ServiceSettings};
 use torsade::throttle::Rates;
 use torsade::transport::tls::TlsSettings;
 use torsade_tests::guests;
@@ -133,6 +133,11 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         },
         trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("it is a network")]),
         census: Arc::new(Census::new(settings.connections, None).with_rates(rates(settings.rate))),
+        full: "connections",
+        tally: Arc::default(),
+        restarts: Restarts { most: usize::MAX, longest: Duration::from_secs(5) },
+        fault_drain: Duration::from_secs(60),
+        cpu: 50,
         policies: Policies::default(),
         unsent: 256 * KIB,
         unsent_high: 16 * KIB,

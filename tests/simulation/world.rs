@@ -211,6 +211,8 @@ impl<N: Simulated> World<N> {
         let next = self.reactor.next_deadline();
         let now = self.reactor.net().now();
         ensure!(!busy || next.is_some_and(|at| at <= now), "it would sleep with work to do");
+        let aside = self.reactor.counts().aside > 0;
+        ensure!(!aside || next.is_some(), "it would sleep for ever with work to do");
         Ok(())
     }
 

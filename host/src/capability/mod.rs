@@ -118,12 +118,19 @@ pub struct Failure {
     pub code: Cow<'static, str>,
     /// What, where and what would be right.
     pub message: String,
+    /// The key of the limit of the service that was reached, where one was.
+    pub limit: Option<&'static str>,
 }
 
 impl Failure {
     /// A failure with one of the contract's codes.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code: Cow::Borrowed(code), message: message.into() }
+        Self { code: Cow::Borrowed(code), message: message.into(), limit: None }
+    }
+
+    /// A limit of the service was reached: its key, and what there was too much of.
+    pub fn limit(key: &'static str, what: impl fmt::Display) -> Self {
+        Self { limit: Some(key), ..Self::new("limit", format!("limits.{key}: {what}")) }
     }
 
     /// What a cancelled deferred fires with.

@@ -62,6 +62,10 @@ impl<N: Net> Net for Faulty<N> {
     type Stream = N::Stream;
     type Datagrams = N::Datagrams;
 
+    fn clock() -> Option<fn() -> Instant> {
+        N::clock()
+    }
+
     fn now(&self) -> Instant {
         self.net.now()
     }

@@ -32,6 +32,9 @@ pub trait Net {
     /// The monotonic clock.
     fn now(&self) -> Instant;
 
+    /// The monotonic clock for who has no network at hand; `None` where only [`Net::now`] tells.
+    fn clock() -> Option<fn() -> Instant>;
+
     /// The time of day.
     fn wall(&self) -> SystemTime;
 

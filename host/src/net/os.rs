@@ -63,6 +63,10 @@ impl Net for OsNet {
     type Stream = OsStream;
     type Datagrams = OsDatagrams;
 
+    fn clock() -> Option<fn() -> Instant> {
+        Some(Instant::now)
+    }
+
     fn now(&self) -> Instant {
         Instant::now()
     }

@@ -123,7 +123,7 @@ impl Guest {
     fn not_wanted(&mut self, outcome: Outcome, wanted: &str) -> Result<types::Failure> {
         self.drop_outcome(&outcome)?;
         Ok(match outcome {
-            Outcome::Failed(Failure { code, message }) => failure(&code, message),
+            Outcome::Failed(Failure { code, message, .. }) => failure(&code, message),
             _ => failure("wrong-kind", format!("the outcome is not that of {wanted}")),
         })
     }
@@ -145,6 +145,7 @@ impl Guest {
         self.may_hold_another()?;
         let Some(id) = self.next_deferred() else {
             let most = self.limits.deferreds;
+            self.lent().refuse("deferreds");
             let message = format!("limits.deferreds: {most} are in flight");
             return Ok(Err(failure("limit", message)));
         };

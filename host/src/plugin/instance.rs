@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{Resource, ResourceAny};
 use wasmtime::{AsContextMut, Store, StoreContextMut, Trap, UpdateDeadline, WasmBacktrace};
@@ -82,6 +82,8 @@ pub struct Fault {
     pub message: String,
     /// Where in the plugin, a function a line.
     pub backtrace: String,
+    /// The key of the limit that was reached, if one was.
+    pub limit: Option<&'static str>,
 }
 
 impl fmt::Display for Fault {
@@ -110,10 +112,15 @@ impl Instance {
         }
         store.data_mut().outbox = lent.take();
         store.data_mut().services = Arc::clone(&plugin.services);
-        arm(&mut store, metering, limits.start_deadline);
+        arm(&mut store, metering, start_allowed(limits.start_deadline));
+        let watch = Stopwatch::start(store.data().outbox.as_deref());
         let exports = Exports::load(plugin, &mut store);
         *lent = store.data_mut().outbox.take();
-        let exports = exports.map_err(|e| fault(&store, &e))?;
+        watch.stop(&store, metering, lent);
+        let exports = exports.map_err(|e| {
+            let reached = store.data_mut().usage.reached.take();
+            fault(&store, reached, &e)
+        })?;
         Ok(Self { store, exports, metering, start_deadline: limits.start_deadline })
     }
 
@@ -123,8 +130,8 @@ impl Instance {
         config: &str,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<Result<Option<u64>, String>, Fault> {
-        let deadline = self.start_deadline;
-        self.enter_for(deadline, lent, |exports, store| {
+        let allowed = start_allowed(self.start_deadline);
+        self.enter_for(allowed, lent, |exports, store| {
             Ok(match exports.plugin.call_start(&mut *store, config)? {
                 Ok(deferred) => Ok(give(store, deferred)?),
                 Err(refusal) => Err(refusal),
@@ -278,29 +285,56 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
         call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        let deadline = self.store.data().limits.deadline;
-        self.enter_for(deadline, lent, call)
+        let allowed = Allowed { time: self.store.data().limits.deadline, key: "deadline" };
+        self.enter_for(allowed, lent, call)
     }
 
     /// The one way into the guest. What it asked for lies in `lent` afterwards; where it failed,
     /// nothing does.
     fn enter_for<R>(
         &mut self,
-        deadline: Duration,
+        allowed: Allowed,
         lent: &mut Option<Box<Outbox>>,
         call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
         debug_assert!(lent.as_ref().is_some_and(|lent| lent.is_empty()), "effects are applied");
         mem::swap(&mut self.store.data_mut().outbox, lent);
-        arm(&mut self.store, self.metering, deadline);
+        arm(&mut self.store, self.metering, allowed);
+        let watch = Stopwatch::start(self.store.data().outbox.as_deref());
         let result = call(&self.exports, &mut self.store);
         mem::swap(&mut self.store.data_mut().outbox, lent);
+        watch.stop(&self.store, self.metering, lent);
+        let reached = self.store.data_mut().usage.reached.take();
+        if let (Some(lent), Some(key), true) = (lent.as_mut(), reached, result.is_ok()) {
+            lent.refuse(key);
+        }
         result.map_err(|error| {
             if let Some(lent) = lent {
                 lent.clear();
             }
-            fault(&self.store, &error)
+            fault(&self.store, reached, &error)
         })
+    }
+}
+
+/// Times an event, where somebody asks.
+struct Stopwatch(Option<(fn() -> Instant, Instant)>);
+
+impl Stopwatch {
+    fn start(lent: Option<&Outbox>) -> Self {
+        Self(lent.and_then(|lent| lent.stopwatch).map(|now| (now, now())))
+    }
+
+    /// An instruction of a simulation takes a nanosecond.
+    fn stop(self, store: &Store<Guest>, metering: Metering, lent: &mut Option<Box<Outbox>>) {
+        let Some(lent) = lent else { return };
+        lent.took += match (metering, self.0) {
+            (Metering::Fuel(all), _) => {
+                Duration::from_nanos(all.saturating_sub(store.get_fuel().unwrap_or(all)))
+            }
+            (Metering::Time(_), Some((now, began))) => now().saturating_duration_since(began),
+            (Metering::Time(_), None) => Duration::ZERO,
+        };
     }
 }
 
@@ -357,12 +391,23 @@ fn give(
     }
 }
 
+/// What an event may use of the thread's CPU time, and the key of the limit that says so.
+#[derive(Clone, Copy)]
+pub(super) struct Allowed {
+    pub(super) time: Duration,
+    pub(super) key: &'static str,
+}
+
+fn start_allowed(time: Duration) -> Allowed {
+    Allowed { time, key: "start-deadline" }
+}
+
 /// Begins to measure an event.
-pub(super) fn arm(store: &mut Store<Guest>, metering: Metering, deadline: Duration) {
+pub(super) fn arm(store: &mut Store<Guest>, metering: Metering, allowed: Allowed) {
     match metering {
         Metering::Time(_) => {
             let guest = store.data_mut();
-            guest.deadline = deadline;
+            guest.allowed = allowed;
             guest.noticed = None;
             store.set_epoch_deadline(1);
         }
@@ -382,31 +427,37 @@ pub(super) fn past_deadline(
     let guest = context.data_mut();
     let now = cpu_time();
     let since = *guest.noticed.get_or_insert(now);
-    if now.saturating_sub(since) < guest.deadline {
+    let Allowed { time, key } = guest.allowed;
+    if now.saturating_sub(since) < time {
         return Ok(UpdateDeadline::Continue(1));
     }
-    guest.usage.reached = Some("deadline");
-    wasmtime::bail!("an event took more than {:?} of CPU time", guest.deadline)
+    guest.usage.reached = Some(key);
+    wasmtime::bail!("an event took more than {time:?} of CPU time")
 }
 
-pub(super) fn fault(store: &Store<Guest>, error: &wasmtime::Error) -> Fault {
+/// Why the instance is dead, where the limit with this key was reached in its last event.
+pub(super) fn fault(
+    store: &Store<Guest>,
+    reached: Option<&'static str>,
+    error: &wasmtime::Error,
+) -> Fault {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(symbols).unwrap_or_default();
     let what = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => "an event took more instructions than it may".to_owned(),
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    let reached = store.data().usage.reached;
     // The error's type is wasmtime's own, and its words don't tell the operator what to raise.
     let copied = what.contains("fuel allocated for hostcalls").then_some("outbox");
-    let message = match reached.or(copied) {
-        Some(key @ ("deadline" | "memory")) if store.data().is_job => {
-            format!("{what} (limits.job-{key} was reached)")
-        }
+    let limit = match reached.or(copied) {
+        Some("memory") if store.data().is_job => Some("job-memory"),
+        limit => limit,
+    };
+    let message = match limit {
         Some(key) => format!("{what} (limits.{key} was reached)"),
         None => what,
     };
-    Fault { message, backtrace }
+    Fault { message, backtrace, limit }
 }
 
 /// A function a line, without wasmtime's heading.

@@ -9,7 +9,7 @@ use super::bindings::exports::torsade::plugin::job;
 use super::bindings::torsade::plugin::types;
 use super::component::Plugin;
 use super::engine::{Compiler, Metering};
-use super::instance::{arm, fault, new_store, past_deadline};
+use super::instance::{Allowed, arm, fault, new_store, past_deadline};
 use super::limits::Limits;
 use super::outbox::{Guest, LogLine, Outbox};
 use crate::capability::Failure;
@@ -71,12 +71,14 @@ impl Job {
                 let types::Failure { code, message } = failure;
                 match code.len().saturating_add(message.len()) {
                     length if length > most => Err(too_large(&name, length, most)),
-                    _ => Err(Failure { code: code.into(), message }),
+                    _ => Err(Failure { code: code.into(), message, limit: None }),
                 }
             }
             Err(error) => {
-                let code = if store.data().usage.reached.is_some() { "limit" } else { "trapped" };
-                Err(Failure::new(code, format!("job {name:?}: {}", fault(&store, &error))))
+                let fault = fault(&store, store.data().usage.reached, &error);
+                let code = if fault.limit.is_some() { "limit" } else { "trapped" };
+                let failure = Failure::new(code, format!("job {name:?}: {fault}"));
+                Err(Failure { limit: fault.limit, ..failure })
             }
         };
         (result, log)
@@ -100,7 +102,7 @@ impl JobCode {
         }
         // What it returns is checked once it is there: a failure is better than a trap.
         store.set_hostcall_fuel(store.data().limits.memory);
-        arm(store, metering, deadline);
+        arm(store, metering, Allowed { time: deadline, key: "job-deadline" });
         let instance = self.pre.instantiate(&mut *store)?;
         self.export.load(&mut *store, &instance)?.call_run(store, config, name, input)
     }
@@ -108,7 +110,6 @@ impl JobCode {
 
 /// What a job leaves counts as what its plugin writes, which takes it.
 fn too_large(name: &str, length: usize, most: usize) -> Failure {
-    let message =
-        format!("limits.outbox: job {name:?} returned {length} bytes, not {most} or less");
-    Failure::new("limit", message)
+    let what = format_args!("job {name:?} returned {length} bytes, not {most} or less");
+    Failure::limit("outbox", what)
 }

@@ -33,7 +33,7 @@ pub(crate) struct Usage {
     memory_limit: usize,
     table_elements: usize,
     table_limit: usize,
-    /// The key of the limit that was reached first, for the message of the trap that follows.
+    /// The key of the limit that was reached first in the event that runs.
     pub(crate) reached: Option<&'static str>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 
 use super::bindings::torsade::plugin::datagrams::Part;
 use super::component::ServiceFacts;
+use super::instance::Allowed;
 use super::limits::{Limits, Usage};
 use super::slots::Slots;
 use crate::capability::datagrams::{Membership, SocketOption};
@@ -168,12 +169,19 @@ pub struct Outbox {
     pub log: Vec<LogLine>,
     /// Lines beyond those that one event may write: `log.write` of the contract.
     pub log_lost: u64,
+    /// Limits that refused something in this event, by their keys, and how often each did. They
+    /// outlive a trap, too.
+    pub refused: Vec<(&'static str, u64)>,
     /// The least important level that is written.
     pub log_level: LogLevel,
     /// The monotonic clock, in nanoseconds.
     pub monotonic: u64,
     /// The time of day, since 1970-01-01T00:00:00Z.
     pub wall: Duration,
+    /// The clock that events are timed by; `None` where nobody asks how long they take.
+    pub stopwatch: Option<fn() -> Instant>,
+    /// What events have taken since this was last asked.
+    pub took: Duration,
     pub(crate) random: StdRng,
     /// The number of the next deferred: unique in the worker.
     next_deferred: u64,
@@ -218,9 +226,12 @@ impl Outbox {
             owned: 0,
             log: Vec::new(),
             log_lost: 0,
+            refused: Vec::new(),
             log_level,
             monotonic: 0,
             wall: Duration::ZERO,
+            stopwatch: None,
+            took: Duration::ZERO,
             random: StdRng::from_seed(seed),
             next_deferred: 1,
         }
@@ -253,6 +264,15 @@ impl Outbox {
         self.clear();
         self.log.clear();
         self.log_lost = 0;
+        self.refused.clear();
+    }
+
+    /// The limit with this key refuses something.
+    pub(super) fn refuse(&mut self, key: &'static str) {
+        match self.refused.iter_mut().find(|(refused, _)| *refused == key) {
+            Some((_, times)) => *times += 1,
+            None => self.refused.push((key, 1)),
+        }
     }
 
     /// Whether nothing was asked for.
@@ -284,7 +304,7 @@ pub(crate) struct Guest {
     pub(super) usage: Usage,
     pub(super) limits: Arc<Limits>,
     /// What the event that runs may use of the thread's CPU time.
-    pub(super) deadline: Duration,
+    pub(super) allowed: Allowed,
     /// The thread's CPU time when its first tick was noticed.
     pub(super) noticed: Option<Duration>,
 }
@@ -356,7 +376,7 @@ impl Guest {
             kept: 0,
             in_flight: 0,
             usage: Usage::new(&limits),
-            deadline: limits.deadline,
+            allowed: Allowed { time: limits.deadline, key: "deadline" },
             limits,
             noticed: None,
         }

@@ -138,9 +138,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let unsent = conn.stream.unsent();
         if unsent > settings.unsent && conn.stream.ended().is_none() {
             let (name, most) = (&*settings.name, settings.unsent);
-            let peer = conn.peer();
-            tracing::warn!(service = name, %peer, "limits.unsent: more than {most} bytes wait");
+            let (peer, service) = (conn.peer(), conn.service());
+            tracing::debug!(service = name, %peer, "limits.unsent: more than {most} bytes wait");
             conn.stream.end(End::Aborted("limits.unsent: the peer was too slow"));
+            self.reached(service, "unsent");
             self.see(|| Seen::Aborted { conn: id.to_u64() });
         }
         self.touch(id);

@@ -8,6 +8,7 @@ use super::handshake::{Securing, session};
 use super::life::Life;
 use super::seen::Seen;
 use super::service::Accepted;
+use super::share::Aside;
 use super::{Answer, Reactor};
 use crate::arena::Id;
 use crate::net::{Address, Net};
@@ -44,8 +45,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return self.net.close(socket);
         }
         if !settings.census.enter() {
-            let name = &*settings.name;
-            tracing::warn!(service = name, %peer, "limits.connections is reached");
+            self.reached(service, settings.full);
             return self.net.close(socket);
         }
         // Whose connection it is a proxy has yet to say.
@@ -59,11 +59,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if let Err(e) = self.net.watch(&mut socket, id.to_u64()) {
             let name = &*self.services[service].settings.name;
             tracing::error!(service = name, %peer, "can't watch a connection: {e}");
-            return self.refuse(id, socket, met, service);
-        }
-        let ready = tls.is_none() && !proxied;
-        let life = if ready { life.or_else(|| self.life_for_conn(service)) } else { life };
-        if ready && life.is_none() {
             return self.refuse(id, socket, met, service);
         }
         self.open_conn(id, socket, peer, service, origin);
@@ -147,6 +142,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let (origin, service) = (conn.origin, conn.service);
         if conn.life.is_none() && conn.stream.is_open() {
+            if self.sets_aside(service, || Aside::Ready(id.to_u64())) {
+                return;
+            }
             let life = match origin {
                 Origin::Accepted(_) => self.life_for_conn(service),
                 // The instance that it was for is gone.
@@ -186,10 +184,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn build(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let waits = conn.header.is_some() || conn.securing.is_some();
-        if waits || !std::mem::take(&mut conn.unbuilt) {
+        if waits || !conn.unbuilt {
             return;
         }
+        let service = conn.service;
         let Some(life_id) = conn.life else { return };
+        if self.sets_aside(service, || Aside::Build(id.to_u64())) {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.unbuilt = false;
         let Some(life) = self.lives.get_mut(life_id) else { return };
         let told = conn.local.take().map(|local| Ok(*local));
         let local = match told.unwrap_or_else(|| self.net.local_address(conn.stream.io())) {

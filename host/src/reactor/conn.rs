@@ -15,6 +15,7 @@ use super::handshake::Securing;
 use super::life::{Hold, Life};
 use super::policies::Policy;
 use super::seen::Seen;
+use super::share::Aside;
 use super::{Answer, Due, Reactor};
 
 /// A connection. Its stream outlives its protocol: a plugin's fault must not destroy what was
@@ -108,6 +109,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             if conn.held.is_some() || conn.paused || !conn.stream.is_open() {
                 return;
             }
+            let service = conn.service;
+            if self.has_to_wait(service) {
+                return self.read_aside(id, service);
+            }
+            let Some(conn) = self.conns.get_mut(id) else { return };
             if conn.stream.unsent() >= self.services[conn.service].settings.unsent_high {
                 self.flush(id);
             }
@@ -135,6 +141,31 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
         }
         self.queue_again(id);
+    }
+
+    /// What there is to read is delivered once its service's turn has come. A connection that is to
+    /// go on anyway needs no second place.
+    fn read_aside(&mut self, id: ConnId<N::Stream>, service: usize) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !mem::replace(&mut conn.is_again, true)
+        {
+            self.line_up(service, Aside::Read(id.to_u64()));
+        }
+    }
+
+    /// The same for what a protocol is to hear.
+    fn flush_aside(&mut self, id: ConnId<N::Stream>) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let (service, hears) = (conn.service, conn.protocol.is_some());
+        if !hears || !self.has_to_wait(service) {
+            return false;
+        }
+        if let Some(conn) = self.conns.get_mut(id)
+            && !mem::replace(&mut conn.is_touched, true)
+        {
+            self.line_up(service, Aside::Flush(id.to_u64()));
+        }
+        true
     }
 
     /// Delivers the first `n` bytes of the buffer.
@@ -174,6 +205,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let flushed = self.send(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stream.ended().is_some() {
+            if self.flush_aside(id) {
+                return;
+            }
             return self.finish(id);
         }
         let (service, sent) = (conn.service, conn.stream.sent());
@@ -201,6 +235,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         conn.room = settings.unsent_high.saturating_sub(unsent);
         life.instance.set_room(protocol, conn.room as u64);
         if conn.owes_drained && unsent <= settings.unsent_low && conn.stream.is_open() {
+            if self.flush_aside(id) {
+                return;
+            }
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            let Some(life) = self.lives.get_mut(life_id) else { return };
             conn.owes_drained = false;
             let drained = life.instance.write_drained(protocol, &mut self.outbox);
             self.see(|| Seen::WriteDrained { conn: id.to_u64() });
@@ -216,7 +255,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if !conn.stream.is_sending() || conn.policy.as_ref().is_some_and(|p| p.writes.waits) {
             conn.drain_watched = false;
         } else if sent == before {
+            let service = conn.service;
             conn.stream.end(End::TimedOut);
+            self.reached(service, "drain");
             self.touch(id);
         } else {
             let at = self.net.now() + self.services[conn.service].settings.drain;
@@ -313,8 +354,35 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn orphan(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         (conn.life, conn.protocol, conn.held) = (None, None, None);
+        // It may stand in its service's line, which nothing of it has to wait for any more.
+        conn.is_touched = false;
         conn.stream.lose();
+        let at = self.told + self.services[conn.service].settings.fault_drain;
+        self.add_timer(at, Due::Orphan(id.to_u64()));
         self.touch(id);
+    }
+
+    /// A connection whose plugin has failed had time to send what was queued.
+    pub(super) fn on_orphan_due(&mut self, id: ConnId<N::Stream>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.lingering.is_none() && conn.stream.ended().is_none() {
+            let service = conn.service;
+            conn.stream.end(End::Aborted("limits.fault-drain: the plugin failed"));
+            self.reached(service, "fault-drain");
+            self.touch(id);
+        }
+    }
+
+    /// The host stops, and has no time for its plugin any more: it is closed, and nobody hears it.
+    pub(super) fn drop_conn(&mut self, id: ConnId<N::Stream>) {
+        let life = self.conns.get(id).and_then(|conn| conn.life);
+        if let Some(life) = life {
+            self.end_life(life);
+        }
+        if let Some(conn) = self.conns.get_mut(id) {
+            (conn.life, conn.protocol) = (None, None);
+        }
+        self.stop_conn(id);
     }
 
     /// Holds a connection's data back until `deferred` has fired, or lets it go.

@@ -76,8 +76,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         settings.serves(endpoint.carries())?;
         if life.outgoing >= settings.outgoing {
-            let message = format!("limits.outgoing: {} connections are open", settings.outgoing);
-            return Err(Failure::new("limit", message));
+            let most = settings.outgoing;
+            return Err(Failure::limit("outgoing", format_args!("{most} connections are open")));
         }
         let Some(goal) = goal(&endpoint, &settings.connect) else {
             let message = format!("grants.connect does not cover {endpoint}");

@@ -153,7 +153,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         // A connection has one handshake at the most: an encrypted one can't begin another.
         if conn.securing.is_some() {
+            let service = conn.service;
             conn.stream.end(End::Unready);
+            self.reached(service, "handshake");
             self.touch(id);
         }
     }
@@ -183,6 +185,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         };
         let service = conn.service;
         let full = self.handshakes_are_full(service);
+        if full {
+            self.reached(service, "handshakes");
+        }
         let Some(conn) = self.conns.get_mut(conn_id) else { return };
         let refused = match begun {
             _ if conn.stream.is_tls() => "it is encrypted already".to_owned(),

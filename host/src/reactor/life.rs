@@ -3,6 +3,7 @@
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Reactor;
 use super::conn::Place;
@@ -38,6 +39,8 @@ pub(super) struct Life {
     pub(super) counted: Vec<Option<IpAddr>>,
     /// Whether it lives beyond its last connection.
     shared: bool,
+    /// When it was made.
+    born: Instant,
 }
 
 impl Life {
@@ -95,13 +98,26 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.services[service].shared
     }
 
+    /// Starts an instance, unless it has to wait: see [`super::restart`].
     fn start_life(&mut self, service: usize) -> Option<Id<Life>> {
+        if self.rests(service).is_some() {
+            return None;
+        }
+        let started = self.try_start_life(service);
+        if started.is_none() {
+            self.count_failure(service, Duration::ZERO);
+        }
+        started
+    }
+
+    fn try_start_life(&mut self, service: usize) -> Option<Id<Life>> {
         let settings = &self.services[service].settings;
         let (limits, config) = (Arc::clone(&settings.limits), Arc::clone(&settings.config));
         let shared = !settings.per_connection;
         let instance = match Instance::new(&settings.plugin, &limits, &mut self.outbox) {
             Ok(instance) => instance,
             Err(fault) => {
+                self.charge(service, true);
                 self.log_fault(service, "", &fault);
                 return None;
             }
@@ -118,6 +134,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             outgoing: 0,
             counted: Vec::new(),
             shared,
+            born: self.told,
         };
         let id = self.lives.insert(life);
         let life = self.lives.get_mut(id).expect("just inserted");
@@ -125,8 +142,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match self.after(id, None, started)? {
             Ok(deferred) => self.hold(id, deferred, Hold::Start),
             Err(refusal) => {
-                let name = &*self.services[service].settings.name;
-                tracing::error!(service = name, "the plugin refused its configuration: {refusal}");
+                if self.may_log(service) {
+                    let name = &*self.services[service].settings.name;
+                    tracing::error!(
+                        service = name,
+                        "the plugin refused its configuration: {refusal}"
+                    );
+                }
                 self.end_life(id);
                 return None;
             }
@@ -139,7 +161,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// Ends a life, and all that only it wanted but its connections, which it had.
-    fn end_life(&mut self, id: Id<Life>) -> Option<Life> {
+    pub(super) fn end_life(&mut self, id: Id<Life>) -> Option<Life> {
         let mut life = self.lives.remove(id)?;
         self.see(|| Seen::LifeEnded { life: id.to_u64() });
         for (deferred, behind) in mem::take(&mut life.deferreds).into_all_behind() {
@@ -168,6 +190,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         result: Result<T, Fault>,
     ) -> Option<T> {
         self.write_log(id, conn);
+        if let Some(life) = self.lives.get(id) {
+            self.charge(life.service, result.is_err());
+        }
         match result {
             Ok(value) => {
                 self.apply(id);
@@ -189,6 +214,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Hold::Start => {
                 life.starting = deferred;
                 if deferred.is_none() {
+                    if !life.shared {
+                        self.services[life.service].failures.forget();
+                    }
                     let (conns, sockets) = (life.conns.clone(), life.sockets.clone());
                     for conn in conns {
                         self.build(Id::from_u64(conn));
@@ -229,12 +257,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.undo(life_id, &outcome);
         }
         let Some(Pending { held, .. }) = pending else { return };
-        let Some(life) = self.lives.get_mut(life_id) else { return };
         let outcome = if wanted { outcome } else { Outcome::Failed(Failure::cancelled()) };
-        let failure = match &outcome {
-            Outcome::Failed(failure) => Some(failure.code.clone()),
-            _ => None,
+        let (failure, limit) = match &outcome {
+            Outcome::Failed(failure) => (Some(failure.code.clone()), failure.limit),
+            _ => (None, None),
         };
+        if let (Some(key), Some(life)) = (limit, self.lives.get(life_id)) {
+            self.reached(life.service, key);
+        }
+        let Some(life) = self.lives.get_mut(life_id) else { return };
         let fired = life.instance.fired(id, outcome, &mut self.outbox);
         self.see(|| Seen::Fired { life: life_id.to_u64(), id, failure });
         let conn = match held {
@@ -302,45 +333,80 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let peer = conn.and_then(|conn| self.peer(conn)).unwrap_or_default();
         self.log_fault(life.service, &peer, fault);
         let service = &mut self.services[life.service];
-        if service.shared == Some(id) {
+        let is_shared = service.shared == Some(id);
+        if is_shared {
             service.shared = None;
         }
         for conn in &life.conns {
             self.orphan(Id::from_u64(*conn));
         }
+        if is_shared || life.starting.is_some() {
+            let lived = self.told.saturating_duration_since(life.born);
+            self.count_failure(life.service, lived);
+        }
     }
 
-    fn log_fault(&self, service: usize, peer: &str, fault: &Fault) {
-        let settings = &self.services[service].settings;
-        let (name, plugin, backtrace) = (&*settings.name, &*settings.plugin_name, &fault.backtrace);
-        tracing::error!(service = name, plugin, peer, "the plugin failed: {fault}\n{backtrace}");
+    fn log_fault(&mut self, service: usize, peer: &str, fault: &Fault) {
+        if let Some(key) = fault.limit {
+            self.reached(service, key);
+        }
+        if self.may_log(service) {
+            let settings = &self.services[service].settings;
+            let (name, plugin, backtrace) =
+                (&*settings.name, &*settings.plugin_name, &fault.backtrace);
+            tracing::error!(
+                service = name,
+                plugin,
+                peer,
+                "the plugin failed: {fault}\n{backtrace}"
+            );
+        }
+    }
+
+    /// Whether the log may have another line of a service's plugin; what it may not have is counted.
+    fn may_log(&mut self, service: usize) -> bool {
+        let census = &self.services[service].settings.census;
+        let now = census.time(self.told);
+        let may = census.log_lines.as_ref().is_none_or(|lines| lines.take_one(now));
+        if !may {
+            self.reached(service, "log-rate");
+        }
+        may
     }
 
     /// Writes what the plugin said in its event, whatever became of that.
     fn write_log(&mut self, id: Id<Life>, conn: Option<u64>) {
         let lent = self.outbox.as_mut().expect("the event is over");
-        if lent.log.is_empty() {
+        if lent.log.is_empty() && lent.refused.is_empty() {
             return;
         }
         let (mut lines, lost) = (mem::take(&mut lent.log), mem::take(&mut lent.log_lost));
-        if let Some(life) = self.lives.get(id) {
+        let mut refused = mem::take(&mut lent.refused);
+        if let Some(service) = self.lives.get(id).map(|life| life.service) {
             let peer = conn.and_then(|conn| self.peer(conn)).unwrap_or_default();
-            self.write_lines(life.service, &peer, &lines);
-            let name = &*self.services[life.service].settings.name;
-            if lost > 0 {
+            self.write_lines(service, &peer, &lines);
+            if lost > 0 && self.may_log(service) {
+                let name = &*self.services[service].settings.name;
                 tracing::warn!(service = name, peer, "{lost} more lines of one event are left out");
+            }
+            for (key, times) in &refused {
+                self.reached_times(service, key, *times);
             }
         }
         lines.clear();
-        self.outbox.as_mut().expect("no event ran").log = lines;
+        refused.clear();
+        let lent = self.lent();
+        (lent.log, lent.refused) = (lines, refused);
     }
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Writes lines of a service's plugin.
-    pub(super) fn write_lines(&self, service: usize, peer: &str, lines: &[LogLine]) {
+    pub(super) fn write_lines(&mut self, service: usize, peer: &str, lines: &[LogLine]) {
         for line in lines {
-            write_line(&self.services[service].settings.name, peer, line);
+            if self.may_log(service) {
+                write_line(&self.services[service].settings.name, peer, line);
+            }
         }
     }
 }

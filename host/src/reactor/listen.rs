@@ -23,8 +23,8 @@ use crate::transport::tls::ServerConfig;
 /// A socket that accepts for a service.
 pub(super) struct Listener<L> {
     socket: L,
-    service: usize,
-    origin: Origin,
+    pub(super) service: usize,
+    pub(super) origin: Origin,
     /// The life that asked for it; connections are that life's.
     life: Option<Id<Life>>,
     /// Connections are handed out to the workers in turn.
@@ -94,8 +94,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         settings.serves(endpoint.carries())?;
         if life.listeners.len() + life.bound >= settings.listeners {
-            let message = format!("limits.listeners: {} are open", settings.listeners);
-            return Err(Failure::new("limit", message));
+            let most = settings.listeners;
+            return Err(Failure::limit("listeners", format_args!("{most} are open")));
         }
         let tls = match &endpoint.tls {
             None => None,
@@ -213,26 +213,33 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(listener) = self.listeners.get_mut(id) else { return false };
         let (service, origin, life) = (listener.service, listener.origin, listener.life);
         if listener.tls.is_some() && self.handshakes_are_full(service) {
+            self.reached(service, "handshakes");
             self.accept_later(id, ACCEPT_RETRY);
             return false;
         }
-        let Some(listener) = self.listeners.get_mut(id) else { return false };
         let settings = &self.services[service].settings;
         if settings.census.is_full() {
-            let name = &*settings.name;
-            tracing::warn!(service = name, "limits.connections is reached; new ones wait");
+            self.reached(service, settings.full);
             self.accept_later(id, ACCEPT_RETRY);
             return false;
         }
         // At the stop all that has come is accepted.
-        let connects = settings.census.connects.as_ref().filter(|_| !self.stopping);
-        let wait = connects.map(|connects| connects.wait(settings.census.time(self.told), 1));
-        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
-            let name = &*settings.name;
-            tracing::debug!(service = name, "limits.connect-rate is reached; new ones wait");
-            self.accept_later(id, wait);
-            return false;
+        if !self.stopping {
+            let settings = &self.services[service].settings;
+            let connects = settings.census.connects.as_ref();
+            let wait = connects.map(|connects| connects.wait(settings.census.time(self.told), 1));
+            if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+                self.reached(service, "connect-rate");
+                self.accept_later(id, wait);
+                return false;
+            }
+            if let Some(wait) = self.rests(service).or_else(|| self.turn_of(service)) {
+                self.accept_later(id, wait);
+                return false;
+            }
         }
+        let Some(listener) = self.listeners.get_mut(id) else { return false };
+        let settings = &self.services[service].settings;
         match self.net.accept(&mut listener.socket) {
             Ok((stream, peer)) => {
                 if let Some(connects) = &settings.census.connects {
@@ -264,9 +271,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// The connection waits in the backlog; as it is there already, no edge will come for it.
+    /// The connection waits in the backlog, until the next turn for no time; as it is there
+    /// already, no edge will come for it.
     fn accept_later(&mut self, id: Id<Listener<N::Listener>>, wait: Duration) {
         let Some(listener) = self.listeners.get_mut(id) else { return };
+        if wait.is_zero() {
+            return self.accept_again.push_back(id);
+        }
         // Each edge comes here, and one timer is enough for all.
         if !mem::replace(&mut listener.waits, true) {
             let at = self.net.now() + wait;

@@ -18,8 +18,11 @@ mod multicast;
 mod policies;
 mod proxied;
 mod quiet;
+mod reached;
+mod restart;
 mod seen;
 mod service;
+mod share;
 mod throttle;
 mod work;
 
@@ -44,10 +47,12 @@ use life::{Behind, Life, Waiter};
 use listen::{LISTENER, Listener};
 use policies::Why;
 use service::Service;
+use share::Aside;
 use throttle::Way;
 use work::Ticket;
 
 pub use policies::Policies;
+pub use restart::Restarts;
 pub use seen::{Counts, Seen};
 pub use service::{Accepted, ServiceSettings};
 pub use work::Answer;
@@ -88,7 +93,15 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     started: Instant,
     /// The time that plugins see during this turn.
     told: Instant,
+    /// How many things are set aside, of all services.
+    aside: usize,
+    /// How many turns there were.
+    turns: u64,
+    /// What events have taken in this turn.
+    spent: Duration,
     stopping: bool,
+    /// All is ended: nobody waits for a turn any more.
+    abandoned: bool,
     /// The plugins were told that the host stops; whatever starts now is told, too.
     told_stopping: bool,
     seen: Option<Vec<Seen>>,
@@ -115,8 +128,12 @@ enum Due {
     Line(usize, Way),
     /// A connection has waited long enough for the peer's end.
     Linger(u64),
+    /// A connection whose plugin has failed should have sent what was queued.
+    Orphan(u64),
     /// Something that a connection's policy waits for.
     Policy(u64, Why),
+    /// A service's instance, which has failed, may be started again.
+    Restart(usize),
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -148,7 +165,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             outbox: Some(Box::new(Outbox::new(seed, log_level))),
             buffers: Buffers::new(READ_BYTES),
             spares: Spares::default(),
+            aside: 0,
+            turns: 0,
+            spent: Duration::ZERO,
             stopping: false,
+            abandoned: false,
             told_stopping: false,
             seen: None,
             traps: 0,
@@ -166,11 +187,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             (until, most) => until.or(most),
         };
         self.net.poll(timeout, &mut self.ready)?;
+        self.turns += 1;
         self.tell_time();
         self.go_on();
         self.on_ready();
         self.on_done();
         self.on_due();
+        self.go_on_aside();
         self.settle();
         Ok(())
     }
@@ -182,7 +205,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             && self.fired.is_empty()
             && self.touched.is_empty()
             && self.sockets.are_idle();
-        if idle { self.timers.next() } else { Some(self.net.now()) }
+        if !idle {
+            return Some(self.net.now());
+        }
+        let (due, aside) = (self.timers.next(), self.aside_until());
+        due.map_or(aside, |due| Some(aside.map_or(due, |aside| aside.min(due))))
     }
 
     /// Stops accepting once the backlogs are empty, and tells the plugins that want to know.
@@ -223,9 +250,19 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Ends every connection, because the grace is over, and closes every socket for datagrams.
     pub fn abandon(&mut self) {
         self.tell_time();
+        self.turns += 1;
+        self.abandoned = true;
+        self.lent().stopwatch = N::clock();
+        self.forget_aside();
         self.stop_sockets();
         for id in self.conns.ids().collect::<Vec<_>>() {
-            self.stop_conn(id);
+            let service = self.conns.get(id).map(Conn::service);
+            if service.is_some_and(|service| self.has_parted(service)) {
+                self.drop_conn(id);
+            } else {
+                self.stop_conn(id);
+            }
+            self.settle();
         }
         // A plugin may ask for a new socket whenever one is closed.
         let mut rounds = 0;
@@ -279,6 +316,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Sets the facts that plugins see during this turn.
     fn tell_time(&mut self) {
         self.told = self.net.now();
+        self.spent = Duration::ZERO;
         let monotonic = self.told.saturating_duration_since(self.started);
         let wall = self.net.wall().duration_since(SystemTime::UNIX_EPOCH);
         let lent = self.lent();
@@ -344,7 +382,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 Some(Due::Header(conn)) => self.on_header_due(Id::from_u64(conn)),
                 Some(Due::Line(service, way)) => self.on_line_due(service, way),
                 Some(Due::Linger(conn)) => self.close(Id::from_u64(conn)),
+                Some(Due::Orphan(conn)) => self.on_orphan_due(Id::from_u64(conn)),
                 Some(Due::Policy(conn, why)) => self.on_policy_due(conn, why),
+                Some(Due::Restart(service)) => self.on_restart_due(service),
             }
         }
     }
@@ -360,7 +400,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             reports -= share;
             for _ in 0..share {
                 let Some((waiter, outcome)) = self.fired.pop_front() else { break };
-                self.on_fired(waiter, outcome);
+                let service = self.lives.get(waiter.0).map(|life| life.service);
+                match service.filter(|service| self.has_to_wait(*service)) {
+                    Some(service) => self.line_up(service, Aside::Fired(waiter, outcome)),
+                    None => self.on_fired(waiter, outcome),
+                }
             }
             for _ in 0..self.touched.len() {
                 let Some(id) = self.touched.pop_front() else { break };
@@ -379,9 +423,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             timers.retain(|due| match due {
                 Due::Accept(listener) => listeners.get(Id::from_u64(*listener)).is_some(),
                 Due::Dial(life, id) => dials.contains(&(*life, *id)),
-                Due::Drain(conn, _) | Due::Linger(conn) | Due::Policy(conn, _) => {
-                    conns.get(Id::from_u64(*conn)).is_some()
-                }
+                Due::Drain(conn, _)
+                | Due::Linger(conn)
+                | Due::Orphan(conn)
+                | Due::Policy(conn, _) => conns.get(Id::from_u64(*conn)).is_some(),
                 Due::Handshake(conn) => {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.securing.is_some())
                 }
@@ -389,7 +434,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.header.is_some())
                 }
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
-                Due::Line(..) => true,
+                Due::Line(..) | Due::Restart(_) => true,
             });
             self.timers_to_sweep = TIMERS_TO_SWEEP.max(2 * self.timers.len());
         }

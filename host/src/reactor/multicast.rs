@@ -100,8 +100,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return Err(Failure::new("in-use", format!("{group} is joined already")));
         }
         if socket.groups.len() >= settings.groups {
-            let message = format!("limits.groups: {} are joined", settings.groups);
-            return Err(Failure::new("limit", message));
+            let most = settings.groups;
+            return Err(Failure::limit("groups", format_args!("{most} are joined")));
         }
         self.net.join(&mut socket.io, &membership).map_err(|e| {
             let code = match e.kind() {

@@ -76,10 +76,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let of_peer = match met.map(|ip| census.meet(ip, self.told)) {
             Some(Err(Full::ConnectionsPerPeer)) => {
                 self.turn_away(service, peer, "limits.connections-per-peer is reached");
+                self.reached(service, "connections-per-peer");
                 return None;
             }
             Some(Err(Full::ConnectRatePerPeer)) => {
                 self.turn_away(service, peer, "limits.connect-rate-per-peer is reached");
+                self.reached(service, "connect-rate-per-peer");
                 return None;
             }
             Some(Ok(of_peer)) => of_peer,
@@ -135,14 +137,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 let waits = policy.reads.waits || policy.writes.waits;
                 let last = if waits { self.told } else { policy.last };
                 if last + idle <= self.told {
+                    let service = conn.service;
                     conn.stream.end(End::Expired("limits.idle: no byte went either way"));
+                    self.reached(service, "idle");
                     self.touch(id);
                 } else {
                     self.add_timer(last + idle, Due::Policy(number, why));
                 }
             }
             Why::Lifetime => {
+                let service = conn.service;
                 conn.stream.end(End::Expired("limits.lifetime: the connection's time is over"));
+                self.reached(service, "lifetime");
                 self.touch(id);
             }
             Why::Read => {

@@ -3,7 +3,7 @@
 
 use ipnet::IpNet;
 
-use super::conn::ConnId;
+use super::conn::{Conn, ConnId};
 use super::service::{ServiceSettings, peer_ip};
 use super::{Answer, Due, Reactor};
 use crate::net::{Address, Net};
@@ -113,7 +113,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// The time for the header is over.
     pub(super) fn on_header_due(&mut self, id: ConnId<N::Stream>) {
-        if self.conns.get_mut(id).is_some_and(|conn| conn.header.is_some()) {
+        let waits = self.conns.get(id).filter(|conn| conn.header.is_some());
+        if let Some(service) = waits.map(Conn::service) {
+            self.reached(service, "handshake");
             self.refuse_header(id, "its PROXY header did not come within limits.handshake");
         }
     }

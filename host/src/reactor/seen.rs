@@ -149,6 +149,8 @@ pub enum Seen {
 /// How much of everything a reactor holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
+    /// Things that wait until other services have had their turn.
+    pub aside: usize,
     /// Sockets that may become connections to be.
     pub attempts: usize,
     /// Connections, with those that wait for the peer's end.
@@ -192,6 +194,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let lives = || self.lives.ids().filter_map(|id| self.lives.get(id));
         let conns = self.conns.ids().filter_map(|id| self.conns.get(id));
         Counts {
+            aside: self.aside,
             attempts: self.dials.attempts(),
             connections: self.conns.len(),
             deferreds: lives().map(|life| life.deferreds.len()).sum(),

@@ -1,5 +1,6 @@
 //! A service as one worker sees it: its plugin, its limits, its listeners.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use ipnet::IpNet;
 use super::life::{Life, Waiter};
 use super::policies::Policies;
 use super::quiet::Quiet;
+use super::restart::{Failures, Restarts};
+use super::share::Share;
 use super::throttle::Line;
 use super::work::Naming;
 use super::{Answer, Reactor};
@@ -21,6 +24,7 @@ use crate::census::Census;
 use crate::net::{Address, Net};
 use crate::plugin::{Limits, Plugin};
 use crate::pool::Pool;
+use crate::tally::Tally;
 use crate::transport::endpoint::{Carries, Endpoint, UnixName};
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
@@ -47,6 +51,16 @@ pub struct ServiceSettings {
     pub trusted_proxies: Arc<[IpNet]>,
     /// How many connections it has and may have, over all workers.
     pub census: Arc<Census>,
+    /// The key of the limit that the census is full by.
+    pub full: &'static str,
+    /// How often its limits were reached, over all workers.
+    pub tally: Arc<Tally>,
+    /// When its plugin is started again that has failed.
+    pub restarts: Restarts,
+    /// How long what a plugin had queued that has failed may take to be sent.
+    pub fault_drain: Duration,
+    /// The part of the worker's time that it may take while others wait, in percent.
+    pub cpu: u32,
     /// Who may come, and how long they may stay.
     pub policies: Policies,
     /// Bytes that may wait to be sent on a connection before it is aborted.
@@ -150,6 +164,12 @@ pub(super) struct Service {
     pub(super) asked_bytes: usize,
     /// Connections that were turned away.
     pub(super) turned_away: Quiet,
+    /// Limits that were reached, by their keys.
+    pub(super) reached: BTreeMap<&'static str, Quiet>,
+    /// Its plugin's failures in a row.
+    pub(super) failures: Failures,
+    /// What it takes of the worker's time, and what waits for others.
+    pub(super) share: Share,
     /// Datagrams of peers that may not come.
     pub(super) kept_out: Quiet,
     /// Datagrams to peers that nothing is granted to be sent to.
@@ -175,12 +195,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             jobs: 0,
             asked_bytes: 0,
             turned_away: Quiet::default(),
+            reached: BTreeMap::new(),
+            failures: Failures::default(),
+            share: Share::default(),
             kept_out: Quiet::default(),
             denied: Quiet::default(),
             unset: Quiet::default(),
             lines: Default::default(),
         };
         self.services.push(service);
+        if self.services.len() > 1 {
+            self.lent().stopwatch = N::clock();
+        }
         let service = self.services.len() - 1;
         if !per_connection {
             self.tell_time();

@@ -210,8 +210,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let settings = &self.services[service].settings;
         if self.services[service].jobs >= settings.jobs {
-            let message = format!("limits.jobs: {} run or wait", settings.jobs);
-            return self.fire((life_id, id), Outcome::Failed(Failure::new("limit", message)));
+            let failure = Failure::limit("jobs", format_args!("{} run or wait", settings.jobs));
+            return self.fire((life_id, id), Outcome::Failed(failure));
         }
         let name = str::from_utf8(name).expect("a wasm string was checked to be UTF-8").to_owned();
         let (limits, config) = (settings.job_limits.clone(), settings.config.clone());

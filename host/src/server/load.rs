@@ -17,7 +17,7 @@ use crate::net::os;
 use crate::plugin::{
     Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, ServiceFacts, Ticker,
 };
-use crate::reactor::{Policies, ServiceSettings};
+use crate::reactor::{Policies, Restarts, ServiceSettings};
 use crate::throttle::Rates;
 use crate::transport::endpoint::Carries;
 use crate::transport::tls::TlsSettings;
@@ -83,6 +83,11 @@ fn load_service(
         census: Arc::new(
             Census::new(connections, wanted.connections_per_peer).with_rates(rates(wanted)),
         ),
+        full: if connections < wanted.connections { "instances" } else { "connections" },
+        tally: Arc::default(),
+        restarts: Restarts { most: 20, longest: std::time::Duration::from_secs(30) },
+        fault_drain: std::time::Duration::from_secs(1),
+        cpu: 50,
         policies: Policies {
             peers: service.peers.clone(),
             idle: wanted.idle,
@@ -276,6 +281,7 @@ fn rates(wanted: &crate::config::Limits) -> Rates {
     Rates {
         connects: rate(wanted.connect_rate),
         connects_per_peer: rate(wanted.connect_rate_per_peer),
+        log_lines: Some(100),
         reads: rate(wanted.read_rate),
         reads_per_peer: rate(wanted.read_rate_per_peer),
         writes: rate(wanted.write_rate),

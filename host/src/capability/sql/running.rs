@@ -50,8 +50,11 @@ impl<'a> Running<'a> {
         let mut rows = prepared.raw_query();
         while let Some(row) = rows.next().map_err(|e| self.failure(&e))? {
             if found.len() == limits.rows {
-                let message = format!("limits.rows: there are more than {} rows", limits.rows);
-                return Err(Failure::new("limit", message));
+                let most = limits.rows;
+                return Err(Failure::limit(
+                    "rows",
+                    format_args!("there are more than {most} rows"),
+                ));
             }
             found.push(values(row, columns.len(), &mut bytes, limits.row_bytes)?);
         }
@@ -198,8 +201,8 @@ fn values(
         };
         *bytes += VALUE_BYTES + length;
         if *bytes > most {
-            let message = format!("limits.row-bytes: the rows have more than {most} bytes");
-            return Err(Failure::new("limit", message));
+            let what = format_args!("the rows have more than {most} bytes");
+            return Err(Failure::limit("row-bytes", what));
         }
         values.push(match value {
             ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),

@@ -80,7 +80,7 @@ pub(super) fn failure(error: &Error) -> Failure {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             Failure::new("timed-out", format!("another program uses the file: {message}"))
         }
-        ErrorCode::DiskFull => Failure::new("limit", format!("limits.database-size: {message}")),
+        ErrorCode::DiskFull => Failure::limit("database-size", message),
         ErrorCode::OutOfMemory => {
             let limit = HEAP_LIMIT >> 20;
             let message = format!("all databases together may take {limit} MiB of memory");

@@ -35,7 +35,7 @@ impl Watch {
     /// The failure of work that took too long.
     pub(super) fn late(&self) -> Failure {
         let message = format!("limits.query-time: it took longer than {:?}", self.allowed);
-        Failure::new("timed-out", message)
+        Failure { limit: Some("query-time"), ..Failure::new("timed-out", message) }
     }
 }
 

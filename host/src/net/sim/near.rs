@@ -21,6 +21,10 @@ impl Net for SimNet {
     type Stream = SimStream;
     type Datagrams = SimDatagrams;
 
+    fn clock() -> Option<fn() -> Instant> {
+        None
+    }
+
     fn now(&self) -> Instant {
         self.now
     }

@@ -12,6 +12,7 @@ use std::mem;
 use super::correspondents::Correspondents;
 use super::life::{Life, Waiter};
 use super::listen::LISTENER;
+use super::share::Aside;
 use super::{Answer, Reactor};
 use crate::arena::{Arena, Id};
 use crate::net::datagram::{Batch, DatagramOption, Membership, Part, Refusal};
@@ -172,12 +173,31 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn settle_sockets(&mut self) {
         for _ in 0..self.sockets.due.len() {
             let Some(id) = self.sockets.due.pop_front() else { return };
-            let Some(socket) = self.sockets.all.get_mut(id) else { continue };
-            socket.is_due = false;
-            if socket.ended.is_some() {
-                self.finish_socket(id);
-            } else if socket.protocol.is_none() {
-                self.build_socket(id);
+            let Some(socket) = self.sockets.all.get(id) else { continue };
+            let service = socket.service;
+            if !self.sets_aside(service, || Aside::DueSocket(number(id))) {
+                self.on_socket_due(id);
+            }
+        }
+    }
+
+    /// Builds a socket's protocol, or closes it.
+    pub(super) fn on_socket_due(&mut self, id: SocketId<N::Datagrams>) {
+        let Some(socket) = self.sockets.all.get_mut(id) else { return };
+        socket.is_due = false;
+        if socket.ended.is_some() {
+            self.finish_socket(id);
+        } else if socket.protocol.is_none() {
+            self.build_socket(id);
+        }
+    }
+
+    /// The service is parked: nobody receives what comes to its endpoints.
+    pub(super) fn park_sockets(&mut self, service: usize) {
+        for id in self.sockets.all.ids().collect::<Vec<_>>() {
+            let its = self.sockets.all.get(id).is_some_and(|socket| socket.service == service);
+            if its {
+                self.end_socket(id, End::Done);
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::plugin::{self, DatagramProtocol};
 use crate::pool::Pool;
 use crate::reactor::life::Life;
 use crate::reactor::seen::Seen;
+use crate::reactor::share::Aside;
 use crate::reactor::{Answer, Reactor};
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -26,6 +27,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Delivers what has come, but no more than a turn's share.
     fn on_datagrams(&mut self, id: SocketId<N::Datagrams>) {
         for _ in 0..BATCHES_A_TURN {
+            let Some(service) = self.sockets.all.get(id).map(|socket| socket.service) else {
+                return;
+            };
+            if self.has_to_wait(service) {
+                return self.receive_aside(id, service);
+            }
             let Some(socket) = self.sockets.all.get_mut(id) else { return };
             let (life, protocol) = match (socket.life, socket.protocol) {
                 _ if socket.ended.is_some() => return,
@@ -162,14 +169,29 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.sockets.refusals = refusals;
     }
 
+    /// What has come is delivered once the service's turn has come. A socket that is to go on
+    /// anyway needs no second place.
+    fn receive_aside(&mut self, id: SocketId<N::Datagrams>, service: usize) {
+        if let Some(socket) = self.sockets.all.get_mut(id)
+            && !mem::replace(&mut socket.is_again, true)
+        {
+            self.line_up(service, Aside::Receive(number(id)));
+        }
+    }
+
+    /// Goes on with a socket.
+    pub(in crate::reactor) fn receive_on(&mut self, id: SocketId<N::Datagrams>) {
+        if let Some(socket) = self.sockets.all.get_mut(id) {
+            socket.is_again = false;
+            self.on_datagrams(id);
+        }
+    }
+
     /// Goes on with what the last turn left.
     pub(in crate::reactor) fn go_on_receiving(&mut self) {
         for _ in 0..self.sockets.again.len() {
             let Some(id) = self.sockets.again.pop_front() else { return };
-            if let Some(socket) = self.sockets.all.get_mut(id) {
-                socket.is_again = false;
-                self.on_datagrams(id);
-            }
+            self.receive_on(id);
         }
     }
 

@@ -1,0 +1,266 @@
+//! How much of a worker's time a service may take while others want it.
+//!
+//! An event can't be interrupted, so that what one service takes others wait for. Two things keep
+//! that small, on workers that serve several:
+//!
+//! - Of short events a service has a slice a turn; what is left waits until others had theirs.
+//! - A long event makes a debt, which time pays back at the rate of the service's `cpu`. Who is in
+//!   debt is set aside as long as one who owes less is at work: not only while that one has
+//!   something to do, as it will have again in a moment, and would find a long event begun.
+//!
+//! What is set aside stands in the service's line, and goes on in order. The host's own work for it,
+//! such as sending what is queued or a handshake, isn't measured.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use super::datagram;
+use super::life::Waiter;
+use super::{Answer, Reactor};
+use crate::arena::Id;
+use crate::capability::Outcome;
+use crate::net::Net;
+use crate::pool::Pool;
+
+/// What a service takes of the worker's time.
+#[derive(Default)]
+pub(super) struct Share {
+    /// The turn in which it had an event last.
+    turn: u64,
+    /// What its events have taken in that turn.
+    taken: Duration,
+    /// When its last event ended.
+    last: Option<Instant>,
+    /// When its debt is paid.
+    paid: Option<Instant>,
+    /// What is set aside, in order.
+    aside: VecDeque<Aside>,
+    /// The line goes on: what it calls must not line up again.
+    goes_on: bool,
+}
+
+/// What can be set aside. Connections and sockets are named by number.
+pub(super) enum Aside {
+    /// The protocol of a connection is built.
+    Build(u64),
+    /// The protocol of a socket is built, or hears of its end.
+    DueSocket(u64),
+    /// A result is reported.
+    Fired(Waiter, Outcome),
+    /// What was queued on a connection is sent, and its protocol hears what follows from that.
+    Flush(u64),
+    /// A connection that is ready gets an instance.
+    Ready(u64),
+    /// What a connection has received is delivered.
+    Read(u64),
+    /// What a socket has received is delivered.
+    Receive(u64),
+}
+
+impl Share {
+    /// How many things are set aside.
+    pub(super) fn waiting(&self) -> usize {
+        self.aside.len()
+    }
+
+    /// What it owes beyond what is tolerated.
+    fn owes(&self, now: Instant) -> Option<Instant> {
+        self.paid.filter(|paid| *paid > now + TOLERANCE)
+    }
+
+    fn is_at_work(&self, now: Instant) -> bool {
+        self.last.is_some_and(|last| last + MOMENT > now)
+    }
+}
+
+/// What a service with such a share may take in one turn, and in one event, without more ado.
+fn slice(cpu: u32) -> Duration {
+    match 100_u32.saturating_sub(cpu) {
+        0 => Duration::MAX,
+        others => SLICE * cpu / others,
+    }
+}
+
+impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
+    /// Charges a service with what its last event took; one that failed counts for more.
+    pub(super) fn charge(&mut self, number: usize, failed: bool) {
+        let took = mem::take(&mut self.lent().took);
+        if took.is_zero() {
+            return;
+        }
+        let began = self.told + self.spent;
+        self.spent += took;
+        let turn = self.turns;
+        let service = &mut self.services[number];
+        let (cpu, share) = (service.settings.cpu, &mut service.share);
+        if mem::replace(&mut share.turn, turn) != turn {
+            share.taken = Duration::ZERO;
+        }
+        share.taken += took;
+        share.last = Some(began + took);
+        if cpu >= 100 || took <= slice(cpu) && !failed {
+            return;
+        }
+        let times = if failed { FAILURE } else { 1 };
+        let cost = took.saturating_mul(times).min(DEBT) * 100 / cpu.max(1);
+        let paid = share.paid.map_or(began, |paid| paid.max(began)) + cost;
+        share.paid = Some(paid.min(began + DEBT));
+        let owed = self.is_in_debt(number);
+        if owed {
+            self.reached(number, "cpu");
+        }
+    }
+
+    /// Whether what the service has to do waits for others from now on; then it stands in line.
+    pub(super) fn sets_aside(&mut self, number: usize, what: impl FnOnce() -> Aside) -> bool {
+        if !self.has_to_wait(number) {
+            return false;
+        }
+        self.line_up(number, what());
+        true
+    }
+
+    /// Sets something aside.
+    pub(super) fn line_up(&mut self, number: usize, what: Aside) {
+        self.services[number].share.aside.push_back(what);
+        self.aside += 1;
+    }
+
+    /// Whether the service stands in line, or has to: for what keeps its place by itself.
+    pub(super) fn has_to_wait(&self, number: usize) -> bool {
+        let share = &self.services[number].share;
+        if self.abandoned || self.services.len() < 2 {
+            return false;
+        }
+        !share.aside.is_empty() && !share.goes_on || self.is_set_aside(number)
+    }
+
+    /// How long what the service has to do waits for others, where it has to.
+    pub(super) fn turn_of(&self, number: usize) -> Option<Duration> {
+        let at = self.has_to_wait(number).then(|| self.may_go_on_at(number))?;
+        Some(at.saturating_duration_since(self.told))
+    }
+
+    /// Whether it owes so much that it is set aside while others are at work.
+    pub(super) fn is_in_debt(&self, number: usize) -> bool {
+        self.services[number].share.owes(self.told + self.spent).is_some()
+    }
+
+    /// Whether others come first: because it had its slice of this turn, or owes more.
+    fn is_set_aside(&self, number: usize) -> bool {
+        let now = self.told + self.spent;
+        let service = &self.services[number];
+        let has_had =
+            service.share.turn == self.turns && service.share.taken > slice(service.settings.cpu);
+        let owes = service.share.owes(now);
+        if !has_had && owes.is_none() {
+            return false;
+        }
+        let mut others = self.others_at_work(number, now);
+        has_had && others.next().is_some()
+            || owes.is_some_and(|paid| {
+                self.others_at_work(number, now).any(|other| other.paid < Some(paid))
+            })
+    }
+
+    fn others_at_work(&self, number: usize, now: Instant) -> impl Iterator<Item = &Share> {
+        let others = self.services.iter().enumerate().filter(move |(other, _)| *other != number);
+        others.map(|(_, other)| &other.share).filter(move |share| share.is_at_work(now))
+    }
+
+    /// Goes on with what is set aside, as far as it may.
+    pub(super) fn go_on_aside(&mut self) {
+        if self.aside == 0 {
+            return;
+        }
+        for number in 0..self.services.len() {
+            for _ in 0..self.services[number].share.aside.len() {
+                if self.is_set_aside(number) {
+                    break;
+                }
+                let Some(next) = self.services[number].share.aside.pop_front() else { break };
+                self.aside -= 1;
+                self.services[number].share.goes_on = true;
+                self.go_on_with(next);
+                self.services[number].share.goes_on = false;
+            }
+        }
+    }
+
+    /// Whether the service has had its time of the last turn, in which all is ended.
+    pub(super) fn has_parted(&self, number: usize) -> bool {
+        let share = &self.services[number].share;
+        share.turn == self.turns && share.taken > PARTING
+    }
+
+    /// Forgets what is set aside, since all will be ended.
+    pub(super) fn forget_aside(&mut self) {
+        self.aside = 0;
+        for number in 0..self.services.len() {
+            for aside in mem::take(&mut self.services[number].share.aside) {
+                if let Aside::Flush(conn) = aside
+                    && let Some(conn) = self.conns.get_mut(Id::from_u64(conn))
+                {
+                    conn.is_touched = false;
+                }
+            }
+        }
+    }
+
+    fn go_on_with(&mut self, next: Aside) {
+        match next {
+            Aside::Build(conn) => self.build(Id::from_u64(conn)),
+            Aside::DueSocket(socket) => self.on_socket_due(datagram::socket_of(socket)),
+            Aside::Fired(waiter, outcome) => self.on_fired(waiter, outcome),
+            Aside::Flush(conn) => self.flush(Id::from_u64(conn)),
+            Aside::Ready(conn) => self.on_ready_to_build(Id::from_u64(conn)),
+            Aside::Read(conn) => {
+                let id = Id::from_u64(conn);
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.is_again = false;
+                    self.on_readable(id);
+                }
+            }
+            Aside::Receive(socket) => self.receive_on(datagram::socket_of(socket)),
+        }
+    }
+
+    /// When something that is set aside may go on, if anything is.
+    pub(super) fn aside_until(&self) -> Option<Instant> {
+        if self.aside == 0 {
+            return None;
+        }
+        let waiting =
+            (0..self.services.len()).filter(|number| self.services[*number].share.waiting() > 0);
+        waiting.map(|number| self.may_go_on_at(number)).min()
+    }
+
+    fn may_go_on_at(&self, number: usize) -> Instant {
+        let now = self.told + self.spent;
+        let Some(paid) = self.services[number].share.owes(now) else { return self.told };
+        let others = self.others_at_work(number, now).filter(|other| other.paid < Some(paid));
+        let quiet = others.filter_map(|other| other.last).max().map(|last| last + MOMENT);
+        quiet.map_or(self.told, |quiet| quiet.min(paid - TOLERANCE))
+    }
+}
+
+/// What a service of half the time has in a turn, and what a longer event of it makes a debt of.
+/// Others get the same in proportion to what they leave.
+const SLICE: Duration = Duration::from_micros(200);
+
+/// How much may be owed without being set aside.
+const TOLERANCE: Duration = Duration::from_millis(5);
+
+/// The most that is owed: what is beyond is forgiven.
+const DEBT: Duration = Duration::from_secs(10);
+
+/// How long a service counts as at work after an event.
+const MOMENT: Duration = Duration::from_millis(10);
+
+/// How long the events of one service may take in which its connections hear that the host ends
+/// them. Those that are left then don't hear it.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What an event that fails counts as many times: it helps nobody, and good plugins have few.
+const FAILURE: u32 = 10;
