@@ -9,11 +9,11 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
-use torsade::config::{self, Limits};
+use torsade::config::{self, Limit, LimitLines, Limits};
 use torsade_tests::guests::repository;
 use wit_parser::{Docs, Resolve, Span, Type, TypeDefKind};
 
-use source::{document, sources};
+use source::{Source, document, sources};
 
 /// The tests of this file. Each tells all that it finds, as `FILE:LINE: what`.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -254,9 +254,45 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
     if read.services.first().map(|service| &service.limits) != Some(&Limits::default()) {
         problems.push(format!("README.md: ### Limits: a default is not the code's: {limits}"));
     }
+    problems.extend(limits_said_otherwise(&readme)?);
     problems.extend(not_defaults::<torsade_http::config::Config>(HTTP, &http)?);
     problems.extend(not_defaults::<torsade_guestbook::config::Config>(GUESTBOOK, &guestbook)?);
     Ok(problems)
+}
+
+/// The rows of README's table of limits that say something else than the code does.
+fn limits_said_otherwise(readme: &Source) -> Result<Vec<String>> {
+    let rows = readme.section("### Limits")?.table("| key |")?;
+    let limits = Limits::default().list(&LimitLines::new());
+    let said = rows.iter().map(|row| [0, 1, 2, 3].map(|cell| row.text(cell)));
+    let wanted = limits.iter().map(|Limit { key, words, default, range, .. }| {
+        // Text stands in quotes, as in TOML.
+        let is_text = default.ends_with(|last: char| !last.is_ascii_digit());
+        let default = match &**default {
+            "none" => "none".to_owned(),
+            text if is_text => format!("`\"{text}\"`"),
+            number => format!("`{number}`"),
+        };
+        [format!("`{key}`"), default, range.clone(), as_a_cell(words)]
+    });
+    ensure!(limits.len() == rows.len(), "README.md: ### Limits: {} rows", rows.len());
+    let wrong = said.zip(wanted).filter(|(said, wanted)| said[..] != wanted[..]);
+    Ok(wrong
+        .map(|(said, wanted)| {
+            let (said, wanted) = (said.join(" | "), wanted.join(" | "));
+            format!("README.md: ### Limits: the code has | {wanted} | and not | {said} |")
+        })
+        .collect())
+}
+
+/// Sentences as a cell of a table has them: it begins small, and the last has no full stop. `TLS`
+/// stays large.
+fn as_a_cell(words: &str) -> String {
+    let mut chars = words.strip_suffix('.').unwrap_or(words).chars();
+    let (first, second) = (chars.next(), chars.clone().next());
+    let is_word = second.is_some_and(char::is_lowercase);
+    let first = first.map(|first| if is_word { first.to_ascii_lowercase() } else { first });
+    first.into_iter().chain(chars).collect()
 }
 
 const HTTP: &str = "### The HTTP plugin's `config`";

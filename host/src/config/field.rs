@@ -7,7 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Mistake, Mistakes};
-use super::{kind, units};
+use super::kind;
+use super::units::{self, Share};
 
 /// A table. It remembers which keys were asked for: those are the known ones.
 pub(super) struct Section<'a> {
@@ -15,6 +16,7 @@ pub(super) struct Section<'a> {
     span: Range<usize>,
     table: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    lines: &'a Lines,
 }
 
 /// A value and its full key.
@@ -22,11 +24,26 @@ pub(super) struct Section<'a> {
 pub(super) struct Field<'a> {
     path: String,
     value: &'a Spanned<DeValue<'a>>,
+    lines: &'a Lines,
+}
+
+/// Where the lines of the file end.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// On which line a byte of the file is, counted from 1.
+    fn at(&self, byte: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < byte)
+    }
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn root(table: &'a DeTable<'a>) -> Self {
-        Self { path: String::new(), span: 0..0, table, known: Vec::new() }
+    pub(super) fn root(table: &'a DeTable<'a>, lines: &'a Lines) -> Self {
+        Self { path: String::new(), span: 0..0, table, known: Vec::new(), lines }
     }
 
     pub(super) fn span(&self) -> Range<usize> {
@@ -36,7 +53,8 @@ impl<'a> Section<'a> {
     /// What the table has under a key of fixed name.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.known.push(key);
-        Some(Field { path: join(&self.path, key), value: self.table.get(key)? })
+        let (path, value) = (join(&self.path, key), self.table.get(key)?);
+        Some(Field { path, value, lines: self.lines })
     }
 
     /// The same, for a key that must be there.
@@ -55,32 +73,14 @@ impl<'a> Section<'a> {
 
     /// All entries, for a table whose keys are free, in the order of the file.
     pub(super) fn entries(&self) -> Vec<(&'a Spanned<std::borrow::Cow<'a, str>>, Field<'a>)> {
-        let mut entries: Vec<_> = self
-            .table
-            .iter()
-            .map(|(key, value)| (key, Field { path: join(&self.path, key.get_ref()), value }))
-            .collect();
+        let field = |key: &str, value| {
+            let path = join(&self.path, key);
+            Field { path, value, lines: self.lines }
+        };
+        let entries = self.table.iter().map(|(key, value)| (key, field(key.get_ref(), value)));
+        let mut entries: Vec<_> = entries.collect();
         entries.sort_by_key(|(key, _)| key.span().start);
         entries
-    }
-
-    pub(super) fn size(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-        default: usize,
-        mistakes: &mut Mistakes,
-    ) -> usize {
-        self.optional_size(key, range, mistakes).unwrap_or(default)
-    }
-
-    pub(super) fn optional_size(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-        mistakes: &mut Mistakes,
-    ) -> Option<usize> {
-        self.field(key).and_then(|field| mistakes.keep(field.size(range)))
     }
 
     pub(super) fn time(
@@ -90,26 +90,7 @@ impl<'a> Section<'a> {
         default: Duration,
         mistakes: &mut Mistakes,
     ) -> Duration {
-        self.optional_time(key, range, mistakes).unwrap_or(default)
-    }
-
-    pub(super) fn optional_time(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<Duration>,
-        mistakes: &mut Mistakes,
-    ) -> Option<Duration> {
-        self.field(key).and_then(|field| mistakes.keep(field.time(range)))
-    }
-
-    pub(super) fn count(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<usize>,
-        default: usize,
-        mistakes: &mut Mistakes,
-    ) -> usize {
-        self.optional_count(key, range, mistakes).unwrap_or(default)
+        self.field(key).and_then(|field| mistakes.keep(field.time(range))).unwrap_or(default)
     }
 
     pub(super) fn optional_count(
@@ -155,15 +136,21 @@ impl<'a> Field<'a> {
         self.value.span()
     }
 
+    /// The line of the file on which it begins, counted from 1.
+    pub(super) fn line(&self) -> usize {
+        self.lines.at(self.value.span().start)
+    }
+
     /// The value below a table's key, if this is a table and has it.
     pub(super) fn below(&self, key: &str) -> Option<Self> {
         let value = self.value.get_ref().as_table()?.get(key)?;
-        Some(Self { path: join(&self.path, key), value })
+        Some(Self { path: join(&self.path, key), value, lines: self.lines })
     }
 
     pub(super) fn table(&self) -> Result<Section<'a>, Mistake> {
         let table = self.value.get_ref().as_table().ok_or_else(|| self.wanted("a table"))?;
-        Ok(Section { path: self.path.clone(), span: self.value.span(), table, known: Vec::new() })
+        let (path, span) = (self.path.clone(), self.value.span());
+        Ok(Section { path, span, table, known: Vec::new(), lines: self.lines })
     }
 
     /// `wanted` completes "must be …".
@@ -173,14 +160,15 @@ impl<'a> Field<'a> {
 
     pub(super) fn list(&self, wanted: &str) -> Result<Vec<Field<'a>>, Mistake> {
         let list = self.value.get_ref().as_array().ok_or_else(|| self.wanted(wanted))?;
-        Ok(list.iter().map(|value| Self { path: self.path.clone(), value }).collect())
+        let item = |value| Self { path: self.path.clone(), value, lines: self.lines };
+        Ok(list.iter().map(item).collect())
     }
 
     fn boolean(&self) -> Result<bool, Mistake> {
         self.value.get_ref().as_bool().ok_or_else(|| self.wanted("true or false"))
     }
 
-    fn count(&self, range: RangeInclusive<usize>) -> Result<usize, Mistake> {
+    pub(super) fn count(&self, range: RangeInclusive<usize>) -> Result<usize, Mistake> {
         let (min, max) = (range.start(), range.end());
         let wanted = format!("a number from {min} to {max}");
         let number = self.value.get_ref().as_integer().ok_or_else(|| self.wanted(&wanted))?;
@@ -190,27 +178,36 @@ impl<'a> Field<'a> {
             .ok_or_else(|| self.mistake(format!("must be {wanted}, not {number}")))
     }
 
-    fn size(&self, range: RangeInclusive<usize>) -> Result<usize, Mistake> {
+    pub(super) fn size(&self, range: RangeInclusive<usize>) -> Result<usize, Mistake> {
         let text = self.string("a size such as \"16MiB\"")?;
         let size = units::size(text).map_err(|problem| self.mistake(problem))?;
-        let (min, max) = (units::show(*range.start()), units::show(*range.end()));
-        self.within(text, range.contains(&size), &format!("from {min} to {max}"))?;
-        Ok(size)
+        self.within(text, size, &range, units::show_size)
     }
 
-    fn time(&self, range: RangeInclusive<Duration>) -> Result<Duration, Mistake> {
+    pub(super) fn time(&self, range: RangeInclusive<Duration>) -> Result<Duration, Mistake> {
         let text = self.string("a time such as \"50ms\" or \"10s\"")?;
         let time = units::time(text).map_err(|problem| self.mistake(problem))?;
-        let bounds = format!("from {:?} to {:?}", range.start(), range.end());
-        self.within(text, range.contains(&time), &bounds)?;
-        Ok(time)
+        self.within(text, time, &range, units::show_time)
     }
 
-    fn within(&self, text: &str, inside: bool, bounds: &str) -> Result<(), Mistake> {
-        match inside {
-            true => Ok(()),
-            false => Err(self.mistake(format!("must be {bounds}, not {text}"))),
+    pub(super) fn share(&self, range: RangeInclusive<Share>) -> Result<Share, Mistake> {
+        let text = self.string("a share such as \"50%\"")?;
+        let share = units::share(text).map_err(|problem| self.mistake(problem))?;
+        self.within(text, share, &range, |share| share.to_string())
+    }
+
+    fn within<T: Copy + PartialOrd>(
+        &self,
+        text: &str,
+        value: T,
+        range: &RangeInclusive<T>,
+        show: impl Fn(T) -> String,
+    ) -> Result<T, Mistake> {
+        if range.contains(&value) {
+            return Ok(value);
         }
+        let (min, max) = (show(*range.start()), show(*range.end()));
+        Err(self.mistake(format!("must be from {min} to {max}, not {text}")))
     }
 
     fn wanted(&self, wanted: &str) -> Mistake {

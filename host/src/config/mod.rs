@@ -25,11 +25,12 @@ use crate::transport::endpoint::{Endpoint, Socket};
 
 pub use error::ConfigError;
 use error::Mistakes;
-use field::{Field, Section};
+use field::{Field, Lines, Section};
 pub use grants::{Grants, Store};
-pub use limits::Limits;
+pub use limits::{Limit, LimitLines, Limits, Source};
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
 pub use tls::{Clients, Tls};
+pub use units::Share;
 pub use user::User;
 
 /// The name of the file where a folder is given.
@@ -137,7 +138,7 @@ pub fn parse(file: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
 fn parse_text(file: &Path, text: &str) -> Result<Config, ConfigError> {
     let mut mistakes = Mistakes::default();
     let config = match DeTable::parse(text) {
-        Ok(root) => Config::read(file, root.get_ref(), &mut mistakes),
+        Ok(root) => Config::read(file, root.get_ref(), &Lines::of(text), &mut mistakes),
         Err(error) => {
             mistakes.add(
                 "",
@@ -165,9 +166,9 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 impl Config {
-    fn read(file: &Path, root: &DeTable<'_>, mistakes: &mut Mistakes) -> Self {
+    fn read(file: &Path, root: &DeTable<'_>, lines: &Lines, mistakes: &mut Mistakes) -> Self {
         let folder = file.parent().unwrap_or(Path::new(""));
-        let mut section = Section::root(root);
+        let mut section = Section::root(root, lines);
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let grace = section.time("grace", Duration::ZERO..=GRACE_MAX, GRACE_DEFAULT, mistakes);
         let log = section.field("log").and_then(|field| mistakes.keep(filter(&field)));

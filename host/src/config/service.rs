@@ -16,7 +16,7 @@ use crate::transport::peers::Peers;
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
 use super::tls::{self, Tls};
-use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, Limits, WORKERS_MAX, json, peers};
+use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, LimitLines, Limits, WORKERS_MAX, json, peers};
 
 /// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
 /// given: this host's own.
@@ -60,6 +60,8 @@ pub struct Service {
     pub workers: Option<usize>,
     /// What it may use.
     pub limits: Limits,
+    /// Where in the file its limits stand.
+    pub limit_lines: LimitLines,
     /// What it may reach.
     pub grants: Grants,
     /// What it encrypts with.
@@ -115,6 +117,7 @@ impl Service {
         let instances = for_datagrams(&listen, instances, given.as_ref(), field, mistakes);
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
+        let (limits, limit_lines) = limits.unwrap_or_default();
         let grants = section.field("grants").map(|field| Grants::read(&field, folder, mistakes));
         let tls = section.field("tls");
         let shows = tls.as_ref().is_some_and(tls::names_a_certificate);
@@ -130,7 +133,8 @@ impl Service {
             peers,
             instances,
             workers,
-            limits: limits.unwrap_or_default(),
+            limits,
+            limit_lines,
             grants: grants.unwrap_or_default(),
             tls,
             config: config.unwrap_or_else(|| Value::Object(Map::new())),

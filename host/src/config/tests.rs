@@ -115,6 +115,17 @@ fn everything_that_can_be_said() {
         ..Limits::default()
     };
     assert_eq!(site.limits, limits);
+    let lines = site.limit_lines.iter().map(|(key, line)| (*key, *line));
+    let keys = [
+        "connect-rate-per-peer",
+        "connections-per-peer",
+        "deadline",
+        "idle",
+        "memory",
+        "read-rate",
+        "unsent-low",
+    ];
+    assert_eq!(lines.collect::<Vec<_>>(), keys.map(|key| (key, 12)));
     assert_eq!(site.peers.allow.as_ref().map(|allow| allow.len()), Some(2));
     assert_eq!(echo.peers, Peers::default());
     let (peer, place) = ("tcp:10.0.0.0/8:5432", "tcp:40000-40100:interface=127.0.0.1");
@@ -158,6 +169,7 @@ fn everything_that_can_be_said() {
     assert_eq!(echo.config, json!({}));
     assert_eq!((echo.instances, echo.workers), (Instances::PerConnection, None));
     assert_eq!((&echo.limits, &echo.grants), (&Limits::default(), &Grants::default()));
+    assert!(echo.limit_lines.is_empty());
     assert!(echo.grants.keys().is_empty());
 }
 
@@ -226,7 +238,7 @@ fn mistakes_in_a_service() {
         ("deny = [\"a.example\"]", "3:9: service.s.deny: \"a.example\" is no network; write"),
         ("limits = { connect-rate = 0 }", "limits.connect-rate: must be a number from 1 to"),
         ("limits = { read-rate = 5 }", "limits.read-rate: must be a size such as \"16MiB\", not"),
-        ("limits = { idle = \"0s\" }", "limits.idle: must be from 1ms to 2592000s, not 0s"),
+        ("limits = { idle = \"0s\" }", "limits.idle: must be from 1ms to 720h, not 0s"),
         ("workers = 0", "3:11: service.s.workers: must be a number from 1 to 256, not 0"),
         ("workers = -1", "must be a number from 1 to 256, not -1"),
         (
@@ -259,7 +271,13 @@ fn mistakes_in_a_service() {
             "limits = { deadline = \"50\" }",
             "service.s.limits.deadline: \"50\" has no unit; write \"50ms\"",
         ),
-        ("limits = { deadline = \"2min\" }", "must be from 1ms to 60s, not 2min"),
+        ("limits = { deadline = \"2min\" }", "must be from 1ms to 1min, not 2min"),
+        (
+            "limits = { cpu = \"0.5\" }",
+            "3:18: service.s.limits.cpu: \"0.5\" is not a whole number of percent; write \"50%\"",
+        ),
+        ("limits = { cpu = \"101%\" }", "limits.cpu: must be from 1% to 100%, not 101%"),
+        ("limits = { cpu = 50 }", "must be a share such as \"50%\", not an integer"),
         (
             "limits = { unsent-low = \"1MiB\" }",
             "service.s.limits: unsent-low is more than unsent-high",
@@ -311,7 +329,7 @@ fn mistakes_in_a_service() {
             "3:38: service.s.grants.key-value: must be what sql is, as they share the service's database",
         ),
         ("limits = { jobs = 0 }", "service.s.limits.jobs: must be a number from 1 to 10000000"),
-        ("limits = { job-deadline = \"2h\" }", "must be from 1ms to 3600s, not 2h"),
+        ("limits = { job-deadline = \"2h\" }", "must be from 1ms to 1h, not 2h"),
         ("limits = { database-size = \"1KiB\" }", "must be from 64KiB to 1024GiB, not 1KiB"),
         (
             "grants = { files = \"public\" }",
@@ -359,7 +377,7 @@ fn mistakes_elsewhere() {
             "4:11: service.s.workers: 3 are more than the host's workers, 2",
         ),
         ("grace = 10", "1:9: grace: must be a time such as \"50ms\" or \"10s\", not an integer"),
-        ("grace = \"2h\"", "grace: must be from 0ns to 3600s, not 2h"),
+        ("grace = \"2h\"", "grace: must be from 0s to 1h, not 2h"),
         ("state = true", "1:9: state: must be the path of a folder, not a boolean"),
         ("state = \"\"", "1:9: state: is empty; it must be the path of a folder"),
         ("state = \"p.wasm\"", "1:9: state: p.wasm is not a folder"),

@@ -1,5 +1,6 @@
-//! Sizes and times as people write them: `16MiB`, `50ms`.
+//! Sizes, times and shares as people write them: `16MiB`, `50ms`, `50%`.
 
+use std::fmt;
 use std::time::Duration;
 
 const SIZES: [(&str, u64); 7] = [
@@ -22,6 +23,10 @@ const TIMES: [(&str, u64); 6] = [
     ("h", 3_600_000_000_000),
 ];
 
+/// A part of a whole, in whole percent.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Share(u32);
+
 /// The longest number that is read, in digits; longer ones would be rounded.
 const DIGITS_MAX: usize = 15;
 
@@ -36,13 +41,54 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
     quantity(text, &TIMES, "50ms").map(Duration::from_nanos)
 }
 
+/// A share.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    let percent = text
+        .strip_suffix('%')
+        .map(str::trim_end)
+        .filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let wrong = || format!("{text:?} is not a whole number of percent; write \"50%\"");
+    Ok(Share(percent.ok_or_else(wrong)?.parse().unwrap_or(u32::MAX)))
+}
+
 /// A size in the largest unit that holds it without a rest.
-pub(super) fn show(bytes: usize) -> String {
-    let bytes = bytes as u64;
-    let binary = SIZES.iter().take(4).rev();
+pub(super) fn show_size(bytes: usize) -> String {
+    show(bytes as u64, SIZES.get(..4).unwrap_or(&SIZES))
+}
+
+/// A time in the largest unit that holds it without a rest.
+pub(super) fn show_time(time: Duration) -> String {
+    match u64::try_from(time.as_nanos()) {
+        Ok(0) => "0s".to_owned(),
+        Ok(nanoseconds) => show(nanoseconds, &TIMES),
+        Err(_) => format!("{}s", time.as_secs()),
+    }
+}
+
+/// `units` in the order of their factors, of which the first is 1.
+fn show(number: u64, units: &[(&str, u64)]) -> String {
+    let whole = |(_, factor): &&(&str, u64)| *factor <= number && number.is_multiple_of(*factor);
     let (unit, factor) =
-        binary.copied().find(|(_, factor)| bytes.is_multiple_of(*factor)).unwrap_or(("B", 1));
-    format!("{}{unit}", bytes / factor)
+        units.iter().rev().find(whole).or(units.first()).copied().unwrap_or(("", 1));
+    format!("{}{unit}", number / factor)
+}
+
+impl Share {
+    /// So many hundredths.
+    pub const fn percent(percent: u32) -> Self {
+        Self(percent)
+    }
+
+    /// In hundredths.
+    pub const fn as_percent(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
 }
 
 fn quantity(text: &str, units: &[(&str, u64)], example: &str) -> Result<u64, String> {
@@ -108,9 +154,35 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_shown_in_whole_units() {
-        for (bytes, want) in [(1, "1B"), (1024, "1KiB"), (1025, "1025B"), (16 << 20, "16MiB")] {
-            assert_eq!(show(bytes), want);
+    fn shares_are_whole_percents() {
+        for (text, want) in [("50%", 50), ("1 %", 1), ("0%", 0), ("100%", 100)] {
+            assert_eq!(share(text), Ok(Share::percent(want)), "{text}");
         }
+        assert_eq!(share("99999999999%").unwrap().as_percent(), u32::MAX);
+        for text in ["", "%", "50", "0.5", "12.5%", "-1%", "+1%", "half", "5%%"] {
+            let problem = share(text).unwrap_err();
+            assert!(problem.ends_with("is not a whole number of percent; write \"50%\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_whole_units() {
+        for (bytes, want) in
+            [(0, "0B"), (1, "1B"), (1024, "1KiB"), (1025, "1025B"), (16 << 20, "16MiB")]
+        {
+            assert_eq!(show_size(bytes), want);
+        }
+        for (nanoseconds, want) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_500_000_000, "1500ms"),
+            (90_000_000_000, "90s"),
+            (60_000_000_000, "1min"),
+            (30 * 24 * 3_600_000_000_000, "720h"),
+        ] {
+            assert_eq!(show_time(Duration::from_nanos(nanoseconds)), want);
+        }
+        assert_eq!(show_time(Duration::MAX), format!("{}s", u64::MAX));
+        assert_eq!(Share::percent(7).to_string(), "7%");
     }
 }

@@ -1,0 +1,82 @@
+//! The kinds of limits: how each is written, read and shown.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::super::error::Mistake;
+use super::super::field::Field;
+use super::super::units;
+
+/// How a limit is written.
+pub(super) trait Kind {
+    /// What is read from it.
+    type Value: Copy;
+
+    fn read(field: &Field<'_>, range: RangeInclusive<Self::Value>) -> Result<Self::Value, Mistake>;
+
+    /// As the file may have it, without quotes.
+    fn show(value: Self::Value) -> String;
+}
+
+/// Bytes: `"16MiB"`.
+pub(super) enum Size {}
+
+/// A number.
+pub(super) enum Count {}
+
+/// A time: `"50ms"`.
+pub(super) enum Time {}
+
+/// A part of a whole: `"50%"`.
+pub(super) enum Part {}
+
+impl Kind for Size {
+    type Value = usize;
+
+    fn read(field: &Field<'_>, range: RangeInclusive<usize>) -> Result<usize, Mistake> {
+        field.size(range)
+    }
+
+    fn show(value: usize) -> String {
+        units::show_size(value)
+    }
+}
+
+impl Kind for Count {
+    type Value = usize;
+
+    fn read(field: &Field<'_>, range: RangeInclusive<usize>) -> Result<usize, Mistake> {
+        field.count(range)
+    }
+
+    fn show(value: usize) -> String {
+        value.to_string()
+    }
+}
+
+impl Kind for Time {
+    type Value = Duration;
+
+    fn read(field: &Field<'_>, range: RangeInclusive<Duration>) -> Result<Duration, Mistake> {
+        field.time(range)
+    }
+
+    fn show(value: Duration) -> String {
+        units::show_time(value)
+    }
+}
+
+impl Kind for Part {
+    type Value = units::Share;
+
+    fn read(
+        field: &Field<'_>,
+        range: RangeInclusive<units::Share>,
+    ) -> Result<units::Share, Mistake> {
+        field.share(range)
+    }
+
+    fn show(value: units::Share) -> String {
+        value.to_string()
+    }
+}
