@@ -257,6 +257,7 @@ fn limits() -> Limits {
         deferreds: 64,
         handles: 10_000,
         outbox: 1024 * KIB,
+        write: 1024 * KIB,
         effects: 1000,
     }
 }

@@ -131,7 +131,7 @@ impl<P> Transport<P> {
     ///
     /// Each call is a call of the host: gather small pieces first. Writing more than
     /// [`room`](Self::room) is no mistake, but a connection that has more than the service's
-    /// `unsent` limit queued is aborted.
+    /// `unsent` limit queued is aborted. More at once than the service's `write` limit traps.
     pub fn write(&self, data: &[u8]) {
         self.handle().write(data);
     }

@@ -37,7 +37,7 @@ fn write(
 ) -> Result<()> {
     let guest = store.data_mut();
     let conn = guest.transports.get(this)?.conn;
-    guest.fits(data.len())?;
+    guest.may_write(data.len())?;
     // The bytes lie in the store: the buffer leaves it while they are copied.
     let mut bytes = mem::take(&mut guest.lent().bytes);
     let start = bytes.len();

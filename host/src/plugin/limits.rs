@@ -22,6 +22,8 @@ pub struct Limits {
     pub handles: usize,
     /// Bytes that one event may leave in the outbox.
     pub outbox: usize,
+    /// Bytes that one `write` may pass.
+    pub write: usize,
     /// Wishes and questions that one event may leave in the outbox.
     pub effects: usize,
 }

@@ -410,6 +410,16 @@ impl Guest {
         Ok(())
     }
 
+    /// Whether one `write` may pass so many bytes, and they fit into the outbox; a trap where not.
+    pub(super) fn may_write(&mut self, length: usize) -> wasmtime::Result<()> {
+        let most = self.limits.write;
+        if length > most {
+            self.usage.reached = Some("write");
+            wasmtime::bail!("one write passed {length} bytes, and {most} are the most");
+        }
+        self.fits(length)
+    }
+
     /// Counts `more` bytes that an effect will own; a trap where they don't fit into the outbox.
     pub(super) fn owns(&mut self, more: usize) -> wasmtime::Result<()> {
         self.fits(more)?;

@@ -272,6 +272,7 @@ fn limits(wanted: &crate::config::Limits) -> Limits {
         deferreds: wanted.deferreds,
         handles: wanted.handles,
         outbox: wanted.outbox,
+        write: wanted.write,
         effects: wanted.effects,
     }
 }

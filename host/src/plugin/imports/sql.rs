@@ -123,6 +123,7 @@ mod tests {
             deferreds: 100,
             handles: 100,
             outbox: 1 << 20,
+            write: 1 << 20,
             effects: 100,
         };
         let mut guest = Guest::new(Arc::new(limits));

@@ -13,7 +13,7 @@ impl transports::Host for Guest {}
 impl transports::HostTransport for Guest {
     /// Shadowed by [`super::hot`], which copies the bytes once less.
     fn write(&mut self, this: Resource<TransportHandle>, data: Vec<u8>) -> Result<()> {
-        self.fits(data.len())?;
+        self.may_write(data.len())?;
         let conn = self.transports.get(&this)?.conn;
         let lent = self.lent();
         let start = lent.bytes.len();
