@@ -258,6 +258,7 @@ fn limits() -> Limits {
         handles: 10_000,
         outbox: 1024 * KIB,
         write: 1024 * KIB,
+        compile_time: Duration::from_secs(600),
         effects: 1000,
     }
 }

@@ -9,6 +9,7 @@ use wasmtime::component::{Component, InstancePre};
 use super::bindings::exports::torsade::plugin::{
     datagram_protocols, half_close, handshake, job, plugin, protocols, stopping,
 };
+use super::compiling::within;
 use super::engine::{Compiler, Engines, SLOT};
 use super::job::JobCode;
 use super::limits::Limits;
@@ -52,6 +53,12 @@ pub struct ServiceFacts {
 #[derive(Debug)]
 pub struct LoadError(String);
 
+impl LoadError {
+    pub(super) fn new(problem: String) -> Self {
+        Self(problem)
+    }
+}
+
 impl std::error::Error for LoadError {}
 
 impl fmt::Display for LoadError {
@@ -61,17 +68,28 @@ impl fmt::Display for LoadError {
 }
 
 impl Plugin {
-    /// Compiles `bytes` and checks them. `granted` are the grants of the service, by their keys;
-    /// `often` says that its sandboxes come and go with connections.
+    /// Compiles `bytes` and checks them, on a thread of its own, for no longer than
+    /// `limits.compile_time`. `granted` are the grants of the service, by their keys; `often` says
+    /// that its sandboxes come and go with connections.
     pub fn load(
         engines: &Engines,
         bytes: &[u8],
-        granted: &[&str],
+        granted: &[&'static str],
         limits: &Limits,
         often: bool,
     ) -> Result<Self, LoadError> {
         is_component(bytes)?;
         let pooled = often && limits.memory <= SLOT;
+        let (engines, bytes, granted) = (engines.clone(), bytes.to_vec(), granted.to_vec());
+        within(limits.compile_time, move || Self::compile(&engines, &bytes, &granted, pooled))
+    }
+
+    fn compile(
+        engines: &Engines,
+        bytes: &[u8],
+        granted: &[&str],
+        pooled: bool,
+    ) -> Result<Self, LoadError> {
         let compiler = if pooled { &engines.pooled } else { &engines.on_demand };
         let component = engines
             .compile(compiler, bytes)

@@ -39,6 +39,7 @@ pub enum Metering {
 }
 
 /// Two engines: pooled slots for small sandboxes that come and go, memory on demand for the rest.
+#[derive(Clone)]
 pub struct Engines {
     pub(super) pooled: Compiler,
     pub(super) on_demand: Compiler,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::{ResourceLimiter, Result};
 
-/// The limits of one instance. Each is a key of `limits` in `torsade.toml`.
+/// The limits of a plugin and of each of its instances. Each is a key of `limits` in `torsade.toml`.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes, summed over the store's linear memories.
@@ -24,6 +24,8 @@ pub struct Limits {
     pub outbox: usize,
     /// Bytes that one `write` may pass.
     pub write: usize,
+    /// How long compiling the component may take.
+    pub compile_time: Duration,
     /// Wishes and questions that one event may leave in the outbox.
     pub effects: usize,
 }

@@ -5,6 +5,7 @@
 //! [`Outbox`].
 
 mod bindings;
+mod compiling;
 mod component;
 mod engine;
 mod hot;

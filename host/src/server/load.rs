@@ -273,6 +273,7 @@ fn limits(wanted: &crate::config::Limits) -> Limits {
         handles: wanted.handles,
         outbox: wanted.outbox,
         write: wanted.write,
+        compile_time: wanted.compile_time,
         effects: wanted.effects,
     }
 }

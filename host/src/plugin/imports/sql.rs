@@ -124,6 +124,7 @@ mod tests {
             handles: 100,
             outbox: 1 << 20,
             write: 1 << 20,
+            compile_time: Duration::from_secs(1),
             effects: 100,
         };
         let mut guest = Guest::new(Arc::new(limits));
