@@ -5,15 +5,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
-use crate::config::{Config, PluginSource};
+use crate::config::{Config, PluginSource, show_size};
 
 use super::build::build;
 use super::progress::Progress;
-
-/// The largest component that is read, in bytes. Compiling takes many times that in memory.
-const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The components, one for each service in the order of the configuration.
 pub(super) fn load(config: &Config, progress: Progress) -> Result<Vec<Vec<u8>>> {
@@ -29,20 +26,25 @@ pub(super) fn load(config: &Config, progress: Progress) -> Result<Vec<Vec<u8>>> 
                 }),
             },
         };
-        file.and_then(|file| read(&file)).with_context(|| format!("service.{}", service.name))
+        file.and_then(|file| read(&file, service.limits.component_size))
+            .with_context(|| format!("service.{}", service.name))
     });
     bytes.collect()
 }
 
-fn read(file: &Path) -> Result<Vec<u8>> {
+/// Reads a file of at most so many bytes: compiling takes many times its size in memory.
+fn read(file: &Path, most: usize) -> Result<Vec<u8>> {
+    let cannot = || format!("{} can't be read", file.display());
+    let open = File::open(file).with_context(cannot)?;
+    let size = open.metadata().with_context(cannot)?.len();
     let mut bytes = Vec::new();
-    File::open(file)
-        .and_then(|file| file.take(COMPONENT_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .with_context(|| format!("{} can't be read", file.display()))?;
-    ensure!(
-        bytes.len() as u64 <= COMPONENT_BYTES_MAX,
-        "{} is larger than 64MiB, the most that a plugin may be",
-        file.display()
-    );
+    if size <= most as u64 {
+        // It may grow meanwhile.
+        open.take(most as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    }
+    if size > most as u64 || bytes.len() > most {
+        let (file, most) = (file.display(), show_size(most));
+        bail!("{file} is larger than {most}, the most that it may be by limits.component-size");
+    }
     Ok(bytes)
 }

@@ -31,6 +31,7 @@ pub use limits::{Limit, LimitLines, Limits, Source};
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
 pub use tls::{Clients, Tls};
 pub use units::Share;
+pub(crate) use units::show_size;
 pub use user::User;
 
 /// The name of the file where a folder is given.

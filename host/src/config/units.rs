@@ -52,7 +52,7 @@ pub(super) fn share(text: &str) -> Result<Share, String> {
 }
 
 /// A size in the largest unit that holds it without a rest.
-pub(super) fn show_size(bytes: usize) -> String {
+pub(crate) fn show_size(bytes: usize) -> String {
     show(bytes as u64, SIZES.get(..4).unwrap_or(&SIZES))
 }
 
