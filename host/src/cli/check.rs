@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::config::{Config, Limit, Source};
 use crate::{config, server};
 
 use super::{Output, plugins};
@@ -25,4 +26,67 @@ pub(super) fn check(file: &Path, output: &Output) -> Result<()> {
         let _ = writeln!(io::stdout(), "{file} can be served: {names}");
     }
     Ok(())
+}
+
+/// Reads the configuration, and prints each service's limits.
+pub(super) fn limits(file: &Path) -> Result<()> {
+    let table = limits_table(&config::load(file)?);
+    // Where standard output is closed nobody wants them.
+    let _ = io::stdout().write_all(table.as_bytes());
+    Ok(())
+}
+
+/// A line for each limit of each service: its key, its value, and where that comes from.
+fn limits_table(config: &Config) -> String {
+    let rows: Vec<(&str, Limit)> = config
+        .services
+        .iter()
+        .flat_map(|service| {
+            let limits = service.limits.list(&service.limit_lines);
+            limits.into_iter().map(|limit| (&*service.name, limit))
+        })
+        .collect();
+    let width = |of: fn(&(&str, Limit)) -> usize| rows.iter().map(of).max().unwrap_or(0);
+    let (names, keys, values) =
+        (width(|row| row.0.len()), width(|row| row.1.key.len()), width(|row| row.1.value.len()));
+    let mut lines = String::new();
+    for (name, Limit { key, value, source, .. }) in &rows {
+        let source = match source {
+            Source::Default => "default".to_owned(),
+            Source::Line(line) => format!("{}:{line}", config.file.display()),
+        };
+        lines += &format!("{name:names$}  {key:keys$}  {value:>values$}  {source}\n");
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::limits_table;
+    use crate::config;
+
+    #[test]
+    fn limits_stand_in_columns_with_their_sources() {
+        let text = "[service.a]\nplugin = \"src/lib.rs\"\nlimits = { jobs = 8 }\n\
+                    [service.site]\nplugin = \"src/lib.rs\"\n[service.site.limits]\n\
+                    rows = 7\nidle = \"2h\"\n";
+        let config = config::parse(Path::new("torsade.toml"), text.as_bytes()).unwrap();
+        let table = limits_table(&config);
+        for row in [
+            "a jobs 8 torsade.toml:3",
+            "a memory 16MiB default",
+            "a idle none default",
+            "site rows 7 torsade.toml:7",
+            "site idle 2h torsade.toml:8",
+            "site jobs 4 default",
+        ] {
+            let is_it = |line: &&str| line.split_whitespace().eq(row.split(' '));
+            assert_eq!(table.lines().filter(is_it).count(), 1, "{row}\n{table}");
+        }
+        let sources: BTreeSet<_> = table.lines().map(|line| line.rfind(' ')).collect();
+        assert_eq!(sources.len(), 1, "{table}");
+    }
 }

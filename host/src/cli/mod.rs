@@ -39,6 +39,7 @@ Examples:
   torsade up                        serve what ./torsade.toml says
   torsade up examples/site          … or the torsade.toml in another folder
   torsade check examples/site       only tell whether it could be served
+  torsade check --limits            what each service may use, and where that is said
   torsade build guests/echo         make a component of a guest
   torsade cert localhost            make a certificate, for development
   torsade -v --log debug up         with more words
@@ -89,6 +90,10 @@ enum Command {
         /// A configuration, or a folder that holds a torsade.toml
         #[arg(value_name = "FILE or FOLDER", default_value = ".")]
         file: PathBuf,
+        /// Only read the configuration, and print each service's limits: key, value, and where that
+        /// comes from, which is a line of the file or the default
+        #[arg(long)]
+        limits: bool,
     },
     /// Make a certificate with its key, signed by itself or by an authority of one's own
     #[command(after_help = cert::HELP)]
@@ -131,7 +136,8 @@ pub fn main() -> ExitCode {
             build::all(&guests, &output.progress()).map_err(Failure::Input)
         }
         Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
-        Command::Check { file } => check::check(&file, &output).map_err(Failure::Input),
+        Command::Check { file, limits: true } => check::limits(&file).map_err(Failure::Input),
+        Command::Check { file, .. } => check::check(&file, &output).map_err(Failure::Input),
     };
     let (error, status) = match done {
         Ok(()) => return ExitCode::SUCCESS,
