@@ -75,7 +75,7 @@ fn refused(bytes: &[u8], words: &[&str]) -> Result<()> {
     refused_in(&folder_with(bytes)?, words)
 }
 
-fn refused_in(folder: &TempDir, words: &[&str]) -> Result<()> {
+pub(super) fn refused_in(folder: &TempDir, words: &[&str]) -> Result<()> {
     for command in ["up", "check"] {
         let message = message(command, folder.path())?;
         for word in words.iter().chain(&["service.bad", "bad.wasm"]) {

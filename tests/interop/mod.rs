@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod guestbook;
 mod http;
+mod limits;
 mod multicast;
 mod network;
 mod policies;
@@ -50,6 +51,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         faults::trials(),
         guestbook::trials(),
         http::trials(),
+        limits::trials(),
         multicast::trials(),
         policies::trials(),
         portforward::trials(),
