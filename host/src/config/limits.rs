@@ -54,8 +54,9 @@ limits! {
         deadline "deadline" Time(MILLISECOND..=MINUTE) = Duration::from_millis(50);
         /// The same for making an instance, and for `start`.
         start_deadline "start-deadline" Time(MILLISECOND..=MINUTE) = SECOND;
-        /// The part of a worker's time that the service may take while other services of the worker
-        /// wait.
+        /// The part of a worker's time that the service may take in long events while other
+        /// services of the worker are at work; an event that fails counts for ten. What would be
+        /// more waits.
         cpu "cpu" Part(Share::percent(1)..=Share::percent(100)) = Share::percent(50);
         /// Effects (writes, datagrams, timers, closes …) that one event may ask for; then it traps.
         effects "effects" Count(1..=COUNT_MAX) = 10_000;
@@ -95,13 +96,15 @@ limits! {
         /// Sandboxes of a `per-connection` service, over all workers; new connections wait in the
         /// backlog.
         instances "instances" Count(1..=COUNT_MAX) = 10_000;
-        /// How many times in a row an instance may die within a minute of its start before the
-        /// service is parked.
+        /// How many times in a row the plugin may fail on a worker before the service is parked
+        /// there: an instance that connections share, within a minute of its start; one of a
+        /// connection's own, at its start.
         restarts "restarts" Count(1..=COUNT_MAX) = 20;
-        /// The longest wait before a new instance after many faults.
+        /// The longest wait before a new instance after failures in a row; the second waits 100 ms,
+        /// each further one twice as long.
         restart_delay "restart-delay" Time(100 * MILLISECOND..=HOUR) = 30 * SECOND;
         /// How long what a failed plugin had queued may take to be sent; then its connections are
-        /// reset.
+        /// reset. With `0s` they are reset at once.
         fault_drain "fault-drain" Time(Duration::ZERO..=MINUTE) = SECOND;
         /// Bytes that may be queued on one connection; beyond it the connection is aborted.
         unsent "unsent" Size(KIB..=GIB) = MIB;

@@ -85,9 +85,9 @@ fn load_service(
         ),
         full: if connections < wanted.connections { "instances" } else { "connections" },
         tally: Arc::default(),
-        restarts: Restarts { most: 20, longest: std::time::Duration::from_secs(30) },
-        fault_drain: std::time::Duration::from_secs(1),
-        cpu: 50,
+        restarts: Restarts { most: wanted.restarts, longest: wanted.restart_delay },
+        fault_drain: wanted.fault_drain,
+        cpu: wanted.cpu.as_percent(),
         policies: Policies {
             peers: service.peers.clone(),
             idle: wanted.idle,
@@ -283,7 +283,7 @@ fn rates(wanted: &crate::config::Limits) -> Rates {
     Rates {
         connects: rate(wanted.connect_rate),
         connects_per_peer: rate(wanted.connect_rate_per_peer),
-        log_lines: Some(100),
+        log_lines: Some(wanted.log_rate as u64),
         reads: rate(wanted.read_rate),
         reads_per_peer: rate(wanted.read_rate_per_peer),
         writes: rate(wanted.write_rate),
