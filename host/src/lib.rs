@@ -29,4 +29,5 @@ pub mod tally;
 pub mod throttle;
 mod timers;
 pub mod transport;
+pub mod walls;
 mod worker;

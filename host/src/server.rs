@@ -1,7 +1,10 @@
 //! The services of a configuration on their workers.
 
+mod cache;
+mod goal;
 mod load;
 mod privileges;
+mod room;
 mod tls;
 
 use std::io;
@@ -26,10 +29,14 @@ use crate::tally::Tally;
 use crate::transport::endpoint::{Endpoint, Socket, UnixName};
 use crate::transport::listener::{self, BoundSocket};
 use crate::transport::tls::watch::Watching;
+use crate::walls::Room;
 use crate::worker::{Mailbox, Message, Worker};
 use load::{engines, load, open_databases, ticker, try_out};
 use privileges::{become_user, give, make_folder, may_become};
+use room::{carried, raised_walls, room, share_files};
 
+pub use cache::{cache_folder, check_private};
+pub use goal::Goal;
 pub use privileges::forbid_new_privileges;
 
 pub use crate::net::os::Inherited;
@@ -59,7 +66,9 @@ pub struct Server {
 /// # Errors
 /// Names the service and what would be right.
 pub fn check(config: &Config, plugins: &[Vec<u8>]) -> Result<()> {
-    let engines = engines(config)?;
+    let walls = raised_walls();
+    let goal = Goal::of(config, &walls);
+    let engines = engines(&goal, &carried(&goal, &walls))?;
     let ticker = ticker(&engines)?;
     let mut settings = load(config, plugins, &engines)?;
     tls::encrypt(config, &mut settings, false)?;
@@ -79,10 +88,13 @@ impl Server {
     pub fn start(config: &Config, plugins: &[Vec<u8>], mut inherited: Inherited) -> Result<Self> {
         forbid_new_privileges()?;
         config.user.as_ref().map_or(Ok(()), may_become)?;
-        os::raise_descriptor_limit();
-        let engines = engines(config)?;
+        let walls = raised_walls();
+        let goal = Goal::of(config, &walls);
+        let carried = carried(&goal, &walls);
+        let engines = engines(&goal, &carried)?;
         let ticker = ticker(&engines)?;
         let mut settings = load(config, plugins, &engines)?;
+        let files = share_files(&goal, &walls, settings.iter_mut());
         config.user.as_ref().map_or(Ok(()), |user| make_state(config, user))?;
         let certificates = tls::encrypt(config, &mut settings, true)?;
         if config.user.is_none() {
@@ -111,7 +123,8 @@ impl Server {
         tell_services(config, &mut plans, &endpoints);
         let tally = |plan: &Plan| (plan.settings.name.clone(), plan.settings.tally.clone());
         let tallies = plans.iter().map(tally).collect();
-        let (workers, mailboxes) = start_workers(config, plans, &pool, workers)?;
+        let room = room(&goal, carried, files);
+        let (workers, mailboxes) = start_workers(config, plans, &pool, &room, workers)?;
         let grace = config.grace;
         Ok(Self {
             endpoints,
@@ -298,6 +311,7 @@ fn start_workers(
     config: &Config,
     mut plans: Vec<Plan>,
     pool: &Threads<Answer>,
+    room: &Room,
     count: usize,
 ) -> Result<(Vec<WorkerThread>, Vec<Mailbox>)> {
     let (mut workers, mut mailboxes) = (Vec::new(), Vec::new());
@@ -308,6 +322,7 @@ fn start_workers(
         let waker = net.waker();
         let pool = pool.handle(move || waker.wake());
         let mut worker = Worker::new(net, pool, messages, seed()?, log_level());
+        worker.share(room.clone());
         for (service, plan) in plans.iter_mut().enumerate() {
             if let Some(place) = plan.workers.iter().position(|worker| *worker == number) {
                 let sockets = plan.sockets_of(place);

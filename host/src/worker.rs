@@ -9,6 +9,7 @@ use crate::plugin::LogLevel;
 use crate::pool::ThreadsHandle;
 use crate::reactor::{Accepted, Answer, Reactor, ServiceSettings};
 use crate::transport::listener::BoundSocket;
+use crate::walls::Room;
 
 /// Serves on its own thread, until it is told to stop.
 pub(crate) struct Worker {
@@ -82,6 +83,11 @@ impl Worker {
             told_plugins: false,
             stops_with_connection: None,
         }
+    }
+
+    /// Has it take no more than this, with the other workers.
+    pub(crate) fn share(&mut self, room: Room) {
+        self.reactor.share(room);
     }
 
     /// Serves the service with this place in the configuration, together with `workers`.

@@ -206,6 +206,7 @@ fn plugins() -> &'static Plugins {
 fn load() -> Result<Plugins> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation");
     let wanted = EnginesConfig {
+        scarce_address_space: false,
         pooled_instances: 400,
         table_elements: 20_000,
         metering: Metering::Fuel(5_000_000),

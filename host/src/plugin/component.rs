@@ -10,7 +10,7 @@ use super::bindings::exports::torsade::plugin::{
     datagram_protocols, half_close, handshake, job, plugin, protocols, stopping,
 };
 use super::compiling::within;
-use super::engine::{Compiler, Engines, SLOT};
+use super::engine::{Compiler, Engines, EnginesConfig};
 use super::job::JobCode;
 use super::limits::Limits;
 use super::outbox::Guest;
@@ -25,6 +25,7 @@ pub struct Plugin {
     pub(super) jobs: Option<JobCode>,
     /// What its instances are told that the host serves.
     pub(super) services: Arc<[ServiceFacts]>,
+    pooled: bool,
 }
 
 /// Where a component's exports are: looked up once.
@@ -79,7 +80,7 @@ impl Plugin {
         often: bool,
     ) -> Result<Self, LoadError> {
         is_component(bytes)?;
-        let pooled = often && limits.memory <= SLOT;
+        let pooled = often && EnginesConfig::is_for_slots(limits.memory);
         let (engines, bytes, granted) = (engines.clone(), bytes.to_vec(), granted.to_vec());
         within(limits.compile_time, move || Self::compile(&engines, &bytes, &granted, pooled))
     }
@@ -104,12 +105,18 @@ impl Plugin {
             true => JobCode::find(engines, bytes, &pre)?,
             false => None,
         };
-        Ok(Self { compiler: compiler.clone(), pre, exports, jobs, services: Arc::default() })
+        let compiler = compiler.clone();
+        Ok(Self { compiler, pre, exports, jobs, services: Arc::default(), pooled })
     }
 
     /// Says what the instances that are made from now on are told that the host serves.
     pub fn set_services(&mut self, services: Arc<[ServiceFacts]>) {
         self.services = services;
+    }
+
+    /// Whether its instances lie in pooled slots.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
     }
 
     /// Whether it has protocols for streams.

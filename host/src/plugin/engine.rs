@@ -27,6 +27,54 @@ pub struct EnginesConfig {
     pub table_elements: usize,
     /// How an event's work is measured.
     pub metering: Metering,
+    /// Memory on demand reserves little address space, at the price of checks in the code: for a
+    /// process that may not have as much as it likes.
+    pub scarce_address_space: bool,
+}
+
+/// What one sandbox takes of its process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Footprint {
+    /// Mappings.
+    pub mappings: u64,
+    /// Address space in bytes.
+    pub address_space: u64,
+    /// Of that, what counts as data from the start.
+    pub data: u64,
+}
+
+impl EnginesConfig {
+    /// Whether sandboxes that come and go, with so much memory in bytes, lie in pooled slots.
+    pub fn is_for_slots(memory: usize) -> bool {
+        memory <= SLOT
+    }
+
+    /// That of a pooled slot, which keeps all of it once it was used.
+    pub fn slot(&self) -> Footprint {
+        let data = TABLES_A_SLOT.saturating_mul(self.table_bytes());
+        Footprint {
+            mappings: MAPPINGS_A_SLOT,
+            address_space: (SLOT as u64 + SLOT_GUARD).saturating_add(data),
+            data,
+        }
+    }
+
+    /// That of a sandbox with so much memory on demand, in bytes.
+    pub fn on_demand(&self, memory: usize) -> Footprint {
+        let memory = memory as u64;
+        let reserved = match self.scarce_address_space {
+            // While it grows it is there twice.
+            true => 2 * memory + 2 * (SLOT as u64 + SLOT_GUARD),
+            false => RESERVATION,
+        };
+        let data = TABLES_A_SLOT.saturating_mul(self.table_bytes());
+        let address_space = reserved.saturating_add(data);
+        Footprint { mappings: MAPPINGS_ON_DEMAND, address_space, data: 0 }
+    }
+
+    fn table_bytes(&self) -> u64 {
+        (self.table_elements as u64).saturating_mul(TABLE_ELEMENT).next_multiple_of(PAGE)
+    }
 }
 
 /// How an event's work is measured, and ended where it is too much.
@@ -65,9 +113,16 @@ impl Engines {
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(wanted)))
             .memory_reservation(SLOT as u64)
             .memory_guard_size(SLOT_GUARD);
+        let mut on_demand = config(wanted, cache.clone());
+        if wanted.scarce_address_space {
+            on_demand
+                .memory_reservation(SLOT as u64)
+                .memory_reservation_for_growth(SLOT as u64)
+                .memory_guard_size(SLOT_GUARD);
+        }
         Ok(Self {
             pooled: Compiler::new(&pooled, wanted.metering)?,
-            on_demand: Compiler::new(&config(wanted, cache.clone()), wanted.metering)?,
+            on_demand: Compiler::new(&on_demand, wanted.metering)?,
             cache,
         })
     }
@@ -85,6 +140,12 @@ impl Engines {
             }
             _ => Err(error),
         })
+    }
+
+    /// Whether the kernel tells which pages a sandbox has touched (`PAGEMAP_SCAN`, Linux 6.7), so
+    /// that slots are cheaper to clear.
+    pub fn are_cleared_by_scan() -> bool {
+        PoolingAllocationConfig::is_pagemap_scan_available()
     }
 
     /// Starts the thread that tells sandboxes how time passes.
@@ -116,10 +177,9 @@ fn pool(wanted: &EnginesConfig) -> PoolingAllocationConfig {
     let instances = wanted.pooled_instances;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
-        // One made from a Rust crate has three core instances. It has one table where `torsade
-        // build` made it, up to three otherwise.
+        // One made from a Rust crate has three core instances.
         .total_core_instances(instances.saturating_mul(3))
-        .total_tables(instances.saturating_mul(3))
+        .total_tables(instances.saturating_mul(TABLES_A_SLOT as u32))
         .total_memories(instances)
         .max_core_instances_per_component(CORE_INSTANCES as u32)
         .max_tables_per_component(TABLES as u32)
@@ -128,7 +188,7 @@ fn pool(wanted: &EnginesConfig) -> PoolingAllocationConfig {
         .max_memory_size(SLOT)
         .table_keep_resident(KEEP_RESIDENT);
     // Without the kernel's word on which pages were touched, clearing would touch all of them.
-    if PoolingAllocationConfig::is_pagemap_scan_available() {
+    if Engines::are_cleared_by_scan() {
         pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEEP_RESIDENT);
     }
     pool
@@ -206,12 +266,33 @@ impl Drop for Ticker {
 }
 
 /// The largest memory that a pooled sandbox can have, in bytes, and the address space of its slot.
-pub(super) const SLOT: usize = 16 << 20;
+const SLOT: usize = 16 << 20;
 
 /// Address space behind a slot, so that small overruns need no check, in bytes. Seventeen pages
 /// and not sixteen: slots that lie an odd number of pages apart don't fight for the same few
 /// entries of the processor's address caches.
 const SLOT_GUARD: u64 = 68 << 10;
+
+/// Tables of a slot. A component made from a Rust crate has one where `torsade build` made it, up to
+/// three otherwise.
+const TABLES_A_SLOT: u64 = 3;
+
+/// What a table's element takes, in bytes.
+const TABLE_ELEMENT: u64 = 8;
+
+const PAGE: u64 = 4096;
+
+/// Mappings of a slot that is or was used, as measured with this configuration, whatever the plugin:
+/// a slot has one memory.
+const MAPPINGS_A_SLOT: u64 = 4;
+
+/// Mappings of a sandbox with memory on demand: four were measured, of a plugin with one memory; it
+/// may have [`MEMORIES`].
+const MAPPINGS_ON_DEMAND: u64 = 4 * MEMORIES as u64;
+
+/// What memory on demand reserves unless address space is scarce: 4 GiB, and a guard on either side,
+/// in bytes.
+const RESERVATION: u64 = (4 << 30) + 2 * (32 << 20);
 
 /// The folder in which wasmtime keeps compiled code, in that of the cache.
 const COMPILED: &str = "modules";

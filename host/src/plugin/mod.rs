@@ -18,7 +18,7 @@ mod slots;
 
 pub use bindings::torsade::plugin::datagrams::{Ipv6Peer, Part, Peer};
 pub use component::{LoadError, Plugin, ServiceFacts};
-pub use engine::{Engines, EnginesConfig, Metering, Ticker};
+pub use engine::{Engines, EnginesConfig, Footprint, Metering, Ticker};
 pub use instance::{ConnFacts, DatagramProtocol, Fault, Instance, Origin, Protocol, SocketFacts};
 pub use job::Job;
 pub use limits::Limits;

@@ -16,14 +16,23 @@ use crate::plugin::{ConnFacts, Origin};
 use crate::pool::Pool;
 use crate::transport::stream::{End, Stream};
 use crate::transport::tls::{ServerConfig, Tls};
+use crate::walls::Claim;
+
+/// A connection that a peer made, before it is served.
+pub(super) struct Arrival<S> {
+    pub(super) socket: S,
+    pub(super) peer: Address,
+    /// The room that it has taken.
+    pub(super) claim: Claim,
+}
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Begins to serve a connection.
     pub(super) fn connect(&mut self, accepted: Accepted<N::Stream>) {
-        let Accepted { stream, peer, service, endpoint } = accepted;
+        let Accepted { stream, peer, service, endpoint, claim } = accepted;
         let origin = Origin::Accepted(endpoint);
         let tls = self.services[service].settings.tls_of(origin);
-        self.take_in(stream, peer, service, origin, None, tls);
+        self.take_in(Arrival { socket: stream, peer, claim }, service, origin, None, tls);
     }
 
     /// Begins to serve a connection that a peer made: for the life whose listener it came to, or for
@@ -31,13 +40,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// handshake is over.
     pub(super) fn take_in(
         &mut self,
-        mut socket: N::Stream,
-        peer: Address,
+        arrival: Arrival<N::Stream>,
         service: usize,
         origin: Origin,
         life: Option<Id<Life>>,
         tls: Option<Arc<ServerConfig>>,
     ) {
+        let Arrival { mut socket, peer, claim } = arrival;
         let settings = &self.services[service].settings;
         let proxied = settings.is_proxied(origin);
         if proxied && !settings.trusts(&peer) {
@@ -61,7 +70,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             tracing::error!(service = name, %peer, "can't watch a connection: {e}");
             return self.refuse(id, socket, met, service);
         }
-        self.open_conn(id, socket, peer, service, origin);
+        self.open_conn(id, socket, peer, service, origin, claim);
         if let Some(admitted) = admitted {
             self.enforce(id, admitted);
         }
@@ -97,6 +106,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         peer: Address,
         service: usize,
         origin: Origin,
+        claim: Claim,
     ) {
         let conn = Conn {
             stream: Stream::new(socket),
@@ -122,6 +132,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             peer,
             header: None,
             local: None,
+            claim,
         };
         self.conns.fill(id, conn);
     }

@@ -10,6 +10,7 @@ use crate::plugin::{Origin, Protocol};
 use crate::pool::Pool;
 use crate::transport::queue::Flushed;
 use crate::transport::stream::{End, Read, Stream};
+use crate::walls::Claim;
 
 use super::handshake::Securing;
 use super::life::{Hold, Life};
@@ -60,6 +61,9 @@ pub(super) struct Conn<S> {
     pub(super) header: Option<Vec<u8>>,
     /// This side's address, where the proxy has said it.
     pub(super) local: Option<Box<Address>>,
+    /// The room that it has taken.
+    #[expect(dead_code, reason = "dropping it is what matters")]
+    pub(super) claim: Claim,
 }
 
 impl<S> Conn<S> {

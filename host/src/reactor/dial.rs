@@ -26,6 +26,7 @@ use crate::transport::endpoint::Carries;
 use crate::transport::stream::End;
 use crate::transport::target::Target as Granted;
 use crate::transport::tls::{self, Tls};
+use crate::walls::Claim;
 use goal::{Goal, goal, not_connected, refused};
 
 /// The connections to be, and the attempts that they make.
@@ -59,6 +60,8 @@ struct Attempt<S> {
     socket: S,
     to: Address,
     waiter: Waiter,
+    /// The room that it has taken.
+    claim: Claim,
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -83,6 +86,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let message = format!("grants.connect does not cover {endpoint}");
             return Err(Failure::new("denied", message));
         };
+        // Before anything begins; each socket takes its own.
+        self.room_for_socket()?;
+        let Some(life) = self.lives.get_mut(waiter.0) else { return Ok(()) };
         let until = self.net.now() + endpoint.timeout();
         life.outgoing += 1;
         if let Some(behind) = life.deferreds.behind(waiter.1) {
@@ -184,8 +190,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         };
         let mut failed = None;
         for peer in peers.into_iter().take(ADDRESSES_MAX) {
+            let claim = match self.room_for_socket() {
+                Ok(claim) => claim,
+                Err(failure) => return self.fail_dial(waiter, failure),
+            };
             let paired = self.net.pair_with(&peer, from);
-            match paired.and_then(|io| self.add_socket_for(waiter, io, service, Some(peer))) {
+            match paired.and_then(|io| self.add_socket_for(waiter, io, service, Some(peer), claim))
+            {
                 Ok(()) => {
                     self.dials.by_waiter.remove(&waiter);
                     let life = self.lives.get_mut(waiter.0);
@@ -207,7 +218,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Begins an attempt.
     fn try_address(&mut self, waiter: Waiter, to: Address) {
+        let room = self.room_for_socket();
         let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
+        let claim = match room {
+            Ok(claim) => claim,
+            Err(failure) if dial.attempts.is_empty() => return self.fail_dial(waiter, failure),
+            // Another attempt may still become the connection.
+            Err(failure) => {
+                return self.attempt_failed(waiter, &to, io::Error::other(failure.message));
+            }
+        };
         let from = match dial.endpoint {
             ClientEndpoint::Tcp { bind_address, .. } => bind_address,
             _ => None,
@@ -225,7 +245,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         match begun {
             Ok(socket) => {
                 dial.attempts.push(id.to_u64());
-                self.dials.attempts.insert(id.to_u64(), Attempt { socket, to, waiter });
+                self.dials.attempts.insert(id.to_u64(), Attempt { socket, to, waiter, claim });
             }
             Err(error) => {
                 self.conns.release(id);
@@ -267,7 +287,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// An attempt was the first to succeed: it becomes the connection. The edge that told may be the
     /// only one that tells of what the peer has sent already.
     fn dialled(&mut self, id: ConnId<N::Stream>, edge: Ready) {
-        let Some(Attempt { socket, to, waiter }) = self.dials.attempts.remove(&id.to_u64()) else {
+        let Some(Attempt { socket, to, waiter, claim }) = self.dials.attempts.remove(&id.to_u64())
+        else {
             return;
         };
         let Some(mut dial) = self.dials.by_waiter.remove(&waiter) else {
@@ -283,7 +304,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let (life, conn) = (waiter.0.to_u64(), id.to_u64());
         self.see(|| Seen::Dialled { life, id: waiter.1, conn });
-        self.open_conn(id, socket, to, dial.service, Origin::Dialled(waiter.1));
+        self.open_conn(id, socket, to, dial.service, Origin::Dialled(waiter.1), claim);
         self.join(id, waiter.0);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stream.on_ready(&mut self.net, edge);
@@ -369,7 +390,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn end_attempt(&mut self, id: ConnId<N::Stream>) -> Option<(Waiter, Address)> {
-        let Attempt { socket, to, waiter } = self.dials.attempts.remove(&id.to_u64())?;
+        let Attempt { socket, to, waiter, claim: _claim } =
+            self.dials.attempts.remove(&id.to_u64())?;
         self.conns.release(id);
         self.net.close(socket);
         Some((waiter, to))

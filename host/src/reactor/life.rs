@@ -16,6 +16,7 @@ use crate::deferred::{Deferreds, Pending};
 use crate::net::Net;
 use crate::plugin::{Fault, Instance, LogLevel, LogLine, Origin};
 use crate::pool::{Pool, Stop};
+use crate::walls::Claim;
 
 /// One instance, and what belongs to it.
 pub(super) struct Life {
@@ -41,6 +42,9 @@ pub(super) struct Life {
     shared: bool,
     /// When it was made.
     born: Instant,
+    /// The room that its sandbox has taken, which goes before it.
+    #[expect(dead_code, reason = "dropping it is what matters")]
+    claim: Claim,
 }
 
 impl Life {
@@ -103,14 +107,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if self.rests(service).is_some() {
             return None;
         }
-        let started = self.try_start_life(service);
+        let claim = self.room_for_life(service)?;
+        let started = self.try_start_life(service, claim);
         if started.is_none() {
             self.count_failure(service, Duration::ZERO);
         }
         started
     }
 
-    fn try_start_life(&mut self, service: usize) -> Option<Id<Life>> {
+    fn try_start_life(&mut self, service: usize, claim: Claim) -> Option<Id<Life>> {
         let settings = &self.services[service].settings;
         let (limits, config) = (Arc::clone(&settings.limits), Arc::clone(&settings.config));
         let shared = !settings.per_connection;
@@ -135,6 +140,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             counted: Vec::new(),
             shared,
             born: self.told,
+            claim,
         };
         let id = self.lives.insert(life);
         let life = self.lives.get_mut(id).expect("just inserted");

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::build::Arrival;
 use super::conn::address;
 use super::datagram::is_socket;
 use super::life::{Life, Waiter};
@@ -19,6 +20,7 @@ use crate::pool::Pool;
 use crate::transport::endpoint::{Carries, Endpoint, Identity, Socket};
 use crate::transport::range::ListenRange;
 use crate::transport::tls::ServerConfig;
+use crate::walls::{Claim, Full, Kind};
 
 /// A socket that accepts for a service.
 pub(super) struct Listener<L> {
@@ -33,6 +35,9 @@ pub(super) struct Listener<L> {
     tls: Option<Arc<ServerConfig>>,
     /// A timer will have it accept again.
     waits: bool,
+    /// The room that it has taken, where a plugin asked for it.
+    #[expect(dead_code, reason = "dropping it is what matters")]
+    claim: Option<Claim>,
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -47,7 +52,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     ) -> io::Result<()> {
         let origin = Origin::Accepted(endpoint);
         let tls = self.services[service].settings.tls_of(origin);
-        let listener = Listener { socket, service, origin, life: None, deals, tls, waits: false };
+        let (life, claim) = (None, None);
+        let listener = Listener { socket, service, origin, life, deals, tls, waits: false, claim };
         self.add_listener(listener).map(drop)
     }
 
@@ -114,13 +120,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 }
             },
         };
+        let claim = self.room_for_socket()?;
         let seed = self.next_ticket;
         let failed = |e: io::Error| Failure::new("io", format!("{endpoint}: {e}"));
         if endpoint.carries() == Carries::Datagrams {
             let socket = self.bind_one_of(service, &endpoint, seed, |net, endpoint| {
                 Some(net.bind(&endpoint.place()?))
             })?;
-            self.add_socket_for((life_id, id), socket, service, None).map_err(failed)?;
+            self.add_socket_for((life_id, id), socket, service, None, claim).map_err(failed)?;
             if let Some(life) = self.lives.get_mut(life_id) {
                 life.bound += 1;
             }
@@ -145,7 +152,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
         };
         let (origin, life) = (Origin::Arrived(id), Some(life_id));
-        let listener = Listener { socket, service, origin, life, deals: false, tls, waits: false };
+        let (deals, waits, claim) = (false, false, Some(claim));
+        let listener = Listener { socket, service, origin, life, deals, tls, waits, claim };
         let listener = self.add_listener(listener).map_err(failed)?.to_u64();
         if let Some(life) = self.lives.get_mut(life_id) {
             life.listeners.push(listener);
@@ -238,6 +246,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 return false;
             }
         }
+        let Some(claim) = self.room_for_conn(service, origin) else {
+            self.accept_later(id, ACCEPT_RETRY);
+            return false;
+        };
         let Some(listener) = self.listeners.get_mut(id) else { return false };
         let settings = &self.services[service].settings;
         match self.net.accept(&mut listener.socket) {
@@ -247,11 +259,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 }
                 match origin {
                     Origin::Accepted(endpoint) if listener.deals => {
-                        self.dealt.push(Accepted { stream, peer, service, endpoint });
+                        self.dealt.push(Accepted { stream, peer, service, endpoint, claim });
                     }
                     _ => {
                         let tls = listener.tls.clone();
-                        self.take_in(stream, peer, service, origin, life, tls);
+                        let arrival = Arrival { socket: stream, peer, claim };
+                        self.take_in(arrival, service, origin, life, tls);
                     }
                 }
                 true
@@ -263,8 +276,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             Err(e) if is_peers_fault(&e) => true,
             Err(e) => {
-                let name = &*settings.name;
-                tracing::error!(service = name, "can't accept a connection, trying again: {e}");
+                match Kind::of(&e) {
+                    Some(wall) => self.tell_full(service, Full(wall), "new connections wait"),
+                    None => {
+                        let name = &*settings.name;
+                        tracing::error!(service = name, "can't accept, trying again: {e}");
+                    }
+                }
                 self.accept_later(id, ACCEPT_RETRY);
                 false
             }

@@ -20,6 +20,7 @@ mod proxied;
 mod quiet;
 mod reached;
 mod restart;
+mod room;
 mod seen;
 mod service;
 mod share;
@@ -40,6 +41,7 @@ use crate::pool::Pool;
 use crate::timers::Timers;
 use crate::transport::queue::Spares;
 use crate::transport::stream::Buffers;
+use crate::walls::Room;
 use conn::{Conn, ConnId};
 use datagram::Sockets;
 use dial::Dials;
@@ -61,6 +63,7 @@ pub use work::Answer;
 pub struct Reactor<N: Net, P: Pool<Answer>> {
     net: N,
     pool: P,
+    room: Room,
     services: Vec<Service>,
     listeners: Arena<Listener<N::Listener>>,
     conns: Arena<Conn<N::Stream>>,
@@ -144,6 +147,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             told: net.now(),
             net,
             pool,
+            room: Room::endless(),
             services: Vec::new(),
             listeners: Arena::default(),
             conns: Arena::default(),

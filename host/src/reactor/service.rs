@@ -29,6 +29,7 @@ use crate::transport::endpoint::{Carries, Endpoint, UnixName};
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
 use crate::transport::tls::TlsSettings;
+use crate::walls::Claim;
 
 /// What a worker needs to know of a service.
 #[derive(Clone)]
@@ -148,6 +149,8 @@ pub struct Accepted<S> {
     pub service: usize,
     /// The place of the endpoint in the service's `listen`.
     pub endpoint: u32,
+    /// The room that it has taken.
+    pub claim: Claim,
 }
 
 pub(super) struct Service {

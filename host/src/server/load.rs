@@ -1,26 +1,23 @@
 //! From a configuration to what workers serve: engines, plugins, databases.
 
-use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::cache::make_cache_folder;
+use super::goal::Goal;
 use super::{log_level, seed};
 use crate::capability::files::Root;
 use crate::capability::resolver;
 use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
 use crate::config::{Config, Instances, PluginSource, Service, Store};
-use crate::net::os;
-use crate::plugin::{
-    Engines, EnginesConfig, Instance, Limits, Metering, Outbox, Plugin, ServiceFacts, Ticker,
-};
+use crate::plugin::{Engines, Instance, Limits, Outbox, Plugin, ServiceFacts, Ticker};
 use crate::reactor::{Policies, Restarts, ServiceSettings};
 use crate::throttle::Rates;
 use crate::transport::endpoint::Carries;
 use crate::transport::tls::TlsSettings;
+use crate::walls::Carried;
 
 /// Loads every plugin, without running it.
 pub(super) fn load(
@@ -206,61 +203,23 @@ fn try_start(
     }
 }
 
-pub(super) fn engines(config: &Config) -> Result<Engines> {
-    let services = || config.services.iter();
-    let most =
-        |instances: Instances| services().filter(move |service| service.instances == instances);
-    let pooled = most(Instances::PerConnection)
-        .map(|service| service.limits.instances.min(service.limits.connections))
-        .fold(0, usize::saturating_add);
-    let wanted = EnginesConfig {
-        // One more for looking at each service's configuration.
-        pooled_instances: u32::try_from(pooled.saturating_add(1)).unwrap_or(u32::MAX),
-        table_elements: services().map(|s| s.limits.table_elements).max().unwrap_or(0),
-        metering: Metering::Time(os::thread_cpu_time),
-    };
-    let cache = match cache_folder() {
+/// The engines for what the walls carry of a configuration's sandboxes.
+pub(super) fn engines(goal: &Goal, carried: &Carried) -> Result<Engines> {
+    let cache = match make_cache_folder() {
         Ok(folder) => Some(folder),
         Err(e) => {
             tracing::warn!("compiled plugins are not kept: {e:#}");
             None
         }
     };
-    Engines::new(&wanted, cache.as_deref())
+    let pooled = carried.pooled;
+    Engines::new(&goal.engines(carried), cache.as_deref())
         .map_err(|e| anyhow!("can't make room for {pooled} sandboxes: {e:#}"))
 }
 
 pub(super) fn ticker(engines: &Engines) -> Result<Ticker> {
     let ticker = engines.ticker();
     if ticker.runs() { Ok(ticker) } else { bail!("can't start the thread that measures time") }
-}
-
-/// The folder where compiled plugins are kept. They are native code, so nobody else may write
-/// there.
-fn cache_folder() -> Result<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|folder| folder.is_absolute())
-        .or_else(|| Some(std::env::home_dir()?.join(".cache")))
-        .context("there is no home folder; set XDG_CACHE_HOME")?;
-    let folder = base.join("torsade");
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("can't make {}", folder.display()))?;
-    check_private(&folder)?;
-    Ok(folder)
-}
-
-fn check_private(folder: &Path) -> Result<()> {
-    let found = fs::symlink_metadata(folder)?;
-    let own = rustix::process::geteuid().as_raw();
-    if !found.is_dir() || found.uid() != own || found.permissions().mode() & 0o077 != 0 {
-        let folder = folder.display();
-        bail!("{folder} has to be a folder of this user's that no other can read (mode 0700)");
-    }
-    Ok(())
 }
 
 fn limits(wanted: &crate::config::Limits) -> Limits {

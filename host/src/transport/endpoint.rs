@@ -155,6 +155,17 @@ pub struct EndpointError {
 }
 
 impl Endpoint {
+    /// How many connections may wait for `accept`; `None` where that isn't the endpoint's to say.
+    pub fn backlog(&self) -> Option<u32> {
+        match self.socket {
+            Socket::Tcp { backlog, .. } | Socket::Unix { backlog, .. } => Some(backlog),
+            Socket::Inherited(_)
+            | Socket::Stdio
+            | Socket::Udp { .. }
+            | Socket::UnixDatagram { .. } => None,
+        }
+    }
+
     /// The same endpoint, with a relative path of a Unix socket taken to be below `folder`.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use crate::net::datagram::{Batch, DatagramOption, Membership, Part, Refusal};
 use crate::net::{Address, Net};
 use crate::plugin::{self, DatagramProtocol, Origin};
 use crate::pool::Pool;
+use crate::walls::Claim;
 
 /// A socket for datagrams. That of an endpoint outlives the life that serves it.
 pub(super) struct Socket<S> {
@@ -39,6 +40,9 @@ pub(super) struct Socket<S> {
     pub(super) options: Vec<DatagramOption>,
     is_due: bool,
     is_again: bool,
+    /// The room that it has taken, where a plugin asked for it.
+    #[expect(dead_code, reason = "dropping it is what matters")]
+    claim: Option<Claim>,
 }
 
 /// Why a socket is closed.
@@ -83,7 +87,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         endpoint: u32,
     ) -> io::Result<()> {
         self.tell_time();
-        let id = self.add_socket(socket, service, Origin::Accepted(endpoint), None)?;
+        let id = self.add_socket(socket, service, Origin::Accepted(endpoint), None, None)?;
         self.socket_due(id);
         self.settle();
         Ok(())
@@ -95,6 +99,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         service: usize,
         origin: Origin,
         peer: Option<Address>,
+        claim: Option<Claim>,
     ) -> io::Result<SocketId<N::Datagrams>> {
         let id = self.sockets.all.reserve();
         let watched = self.net.watch_datagrams(&mut io, number(id));
@@ -121,6 +126,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             options: Vec::new(),
             is_due: false,
             is_again: false,
+            claim,
         };
         self.sockets.all.fill(id, socket);
         Ok(id)
@@ -133,12 +139,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         io: N::Datagrams,
         service: usize,
         peer: Option<Address>,
+        claim: Claim,
     ) -> io::Result<()> {
         let origin = match peer {
             Some(_) => Origin::Dialled(deferred),
             None => Origin::Arrived(deferred),
         };
-        let id = self.add_socket(io, service, origin, peer)?;
+        let id = self.add_socket(io, service, origin, peer, Some(claim))?;
         self.give_socket(id, life);
         self.socket_due(id);
         Ok(())
