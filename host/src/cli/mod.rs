@@ -3,6 +3,7 @@
 pub mod build;
 mod cert;
 mod check;
+mod doctor;
 mod plugins;
 pub mod progress;
 mod toolchain;
@@ -40,6 +41,7 @@ Examples:
   torsade up examples/site          … or the torsade.toml in another folder
   torsade check examples/site       only tell whether it could be served
   torsade check --limits            what each service may use, and where that is said
+  torsade doctor                    tell what this machine carries
   torsade build guests/echo         make a component of a guest
   torsade cert localhost            make a certificate, for development
   torsade -v --log debug up         with more words
@@ -52,7 +54,7 @@ Environment:
 Exit status:
   0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did, or it had
      only stdio: to serve, which has ended
-  1  it failed while serving
+  1  it failed while serving; for `doctor`: this machine doesn't carry the goal
   2  it was asked for what can't be done: bad arguments, a mistake in the configuration, a plugin
      that can't be built or loaded, an endpoint that can't be bound; nothing was served";
 
@@ -94,6 +96,13 @@ enum Command {
         /// comes from, which is a line of the file or the default
         #[arg(long)]
         limits: bool,
+    },
+    /// Tell how many connections and sandboxes this machine carries, and what raises that
+    #[command(after_help = doctor::HELP)]
+    Doctor {
+        /// A configuration, or a folder that holds a torsade.toml, whose limits are the goal
+        #[arg(value_name = "FILE or FOLDER")]
+        file: Option<PathBuf>,
     },
     /// Make a certificate with its key, signed by itself or by an authority of one's own
     #[command(after_help = cert::HELP)]
@@ -138,6 +147,11 @@ pub fn main() -> ExitCode {
         Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
         Command::Check { file, limits: true } => check::limits(&file).map_err(Failure::Input),
         Command::Check { file, .. } => check::check(&file, &output).map_err(Failure::Input),
+        Command::Doctor { file } => match doctor::doctor(file.as_deref(), &output) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(1),
+            Err(error) => Err(Failure::Input(error)),
+        },
     };
     let (error, status) = match done {
         Ok(()) => return ExitCode::SUCCESS,
@@ -194,7 +208,9 @@ mod tests {
     #[test]
     fn help_says_what_the_statuses_mean() {
         let help = Arguments::command().render_long_help().to_string();
-        for word in ["up", "build", "cert", "check", "Exit status:", "TORSADE_LOG", "Examples:"] {
+        for word in
+            ["up", "build", "cert", "check", "doctor", "Exit status:", "TORSADE_LOG", "Examples:"]
+        {
             assert!(help.contains(word), "{word}\n{help}");
         }
     }

@@ -93,8 +93,8 @@ limits! {
         write_rate "write-rate" Size(1..=TIB);
         /// The same to one IP address.
         write_rate_per_peer "write-rate-per-peer" Size(1..=TIB);
-        /// Sandboxes of a `per-connection` service, over all workers; new connections wait in the
-        /// backlog.
+        /// Sandboxes of a `per-connection` service, over all workers, or as many as the machine
+        /// carries; new connections wait in the backlog.
         instances "instances" Count(1..=COUNT_MAX) = 10_000;
         /// How many times in a row the plugin may fail on a worker before the service is parked
         /// there: an instance that connections share, within a minute of its start; one of a
