@@ -27,6 +27,7 @@ mod store;
 mod streams;
 mod timers;
 mod tls;
+mod walls;
 mod ways_in;
 
 use std::path::Path;
@@ -65,6 +66,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         streams::trials(),
         timers::trials(),
         tls::trials(),
+        walls::trials(),
         ways_in::trials(),
     ];
     parts.into_iter().flatten().collect()
