@@ -1,0 +1,3 @@
+;; Its protocol can't be dropped.
+(func $destructor (param i32)
+  (call $spin))

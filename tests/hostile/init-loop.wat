@@ -1,0 +1,2 @@
+;; The component's own start function never ends.
+(start $spin)

@@ -1,0 +1,2 @@
+;; More memories than it may have.
+(memory 1) (memory 1) (memory 1) (memory 1)
