@@ -14,6 +14,7 @@ use super::engine::{Compiler, Engines, EnginesConfig};
 use super::job::JobCode;
 use super::limits::Limits;
 use super::outbox::Guest;
+use super::words::plain;
 
 /// Compiled code that fits the contract, ready to be instantiated any number of times.
 #[derive(Clone)]
@@ -92,9 +93,7 @@ impl Plugin {
         pooled: bool,
     ) -> Result<Self, LoadError> {
         let compiler = if pooled { &engines.pooled } else { &engines.on_demand };
-        let component = engines
-            .compile(compiler, bytes)
-            .map_err(|e| LoadError(format!("it is not a valid component: {}", chain(&e))))?;
+        let component = engines.compile(compiler, bytes).map_err(|e| not_compiled(&e))?;
         check_imports(&component, &compiler.engine, granted)?;
         let pre = compiler.linker.instantiate_pre(&component).map_err(|e| {
             let why = chain(&e);
@@ -185,7 +184,7 @@ impl JobCode {
             return Ok(None);
         }
         let compiler = engines.on_demand.clone();
-        let invalid = |e| LoadError(format!("it is not a valid component: {}", chain(&e)));
+        let invalid = |e| not_compiled(&e);
         let component = engines.compile(&compiler, bytes).map_err(invalid)?;
         let pre = compiler.linker.instantiate_pre(&component).map_err(invalid)?;
         let export = job::GuestIndices::new(&pre).map_err(invalid)?;
@@ -248,7 +247,7 @@ fn check_imports(
         }
     }
     if !unknown.is_empty() {
-        let list = unknown.join(", ");
+        let list = list(&unknown);
         return Err(LoadError(format!("it imports what this host does not have: {list}")));
     }
     if !missing.is_empty() {
@@ -263,11 +262,45 @@ fn check_imports(
     Ok(())
 }
 
+/// Why a component can't be compiled. One that begins with more than a slot has is none for the
+/// engine, whose words don't tell the operator what to raise.
+fn not_compiled(error: &wasmtime::Error) -> LoadError {
+    let why = chain(error);
+    let named = SLOTS_WORDS.iter().find(|(words, _)| why.contains(words));
+    LoadError(match named {
+        Some((_, key)) => format!("it begins with more than limits.{key} lets it have: {why}"),
+        None => format!("it is not a valid component: {why}"),
+    })
+}
+
+/// The first of the names that a component has for what it imports, and how many there are besides.
+fn list(names: &[&str]) -> String {
+    let first = names.iter().take(NAMES).map(|name| plain((*name).to_owned(), NAME_BYTES));
+    let mut list = first.collect::<Vec<_>>().join(", ");
+    if names.len() > NAMES {
+        list.push_str(&format!(" and {} more", names.len() - NAMES));
+    }
+    list
+}
+
 /// An error with its causes, on one line.
 fn chain(error: &wasmtime::Error) -> String {
     let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
-    causes.join(": ").replace('\n', " ")
+    plain(causes.join(": ").replace('\n', " "), CHAIN_BYTES)
 }
+
+/// What the engine says of what doesn't fit into a slot, and the limit's key.
+const SLOTS_WORDS: [(&str, &str); 2] =
+    [("minimum byte size", "memory"), ("minimum element size", "table-elements")];
+
+/// How many names of a component a message has.
+const NAMES: usize = 8;
+
+/// How much of such a name it has, in bytes.
+const NAME_BYTES: usize = 100;
+
+/// How much it has of why the component is wrong, which may tell of the component's types.
+const CHAIN_BYTES: usize = 1024;
 
 /// Interfaces that need no grant.
 const GROUND: [&str; 9] =

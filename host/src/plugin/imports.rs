@@ -21,6 +21,7 @@ use super::bindings::torsade::plugin::{clock, deferreds, log, random, timers, ty
 use super::outbox::{
     Effect, Guest, LOG_LINE_BYTES, LOG_LINES, LogLevel, LogLine, OutcomeHandle, PendingHandle,
 };
+use super::words::plain;
 use crate::capability::{Address, Failure, Outcome};
 
 impl types::Host for Guest {}
@@ -53,7 +54,7 @@ impl random::Host for Guest {
 }
 
 impl log::Host for Guest {
-    fn write(&mut self, level: log::Level, mut message: String) -> Result<()> {
+    fn write(&mut self, level: log::Level, message: String) -> Result<()> {
         let (level, lent) = (log_level(level), self.lent());
         if level > lent.log_level {
             return Ok(());
@@ -62,8 +63,7 @@ impl log::Host for Guest {
             lent.log_lost += 1;
             return Ok(());
         }
-        message.truncate(message.floor_char_boundary(LOG_LINE_BYTES));
-        lent.log.push(LogLine { level, message });
+        lent.log.push(LogLine { level, message: plain(message, LOG_LINE_BYTES) });
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use super::component::Plugin;
 use super::engine::{Compiler, Metering};
 use super::limits::Limits;
 use super::outbox::{Guest, Outbox, PendingHandle, TransportHandle};
+use super::words::plain;
 use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
 
@@ -134,7 +135,7 @@ impl Instance {
         self.enter_for(allowed, lent, |exports, store| {
             Ok(match exports.plugin.call_start(&mut *store, config)? {
                 Ok(deferred) => Ok(give(store, deferred)?),
-                Err(refusal) => Err(refusal),
+                Err(refusal) => Err(plain(refusal, REFUSAL_BYTES)),
             })
         })
     }
@@ -447,9 +448,9 @@ pub(super) fn fault(
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    // The error's type is wasmtime's own, and its words don't tell the operator what to raise.
-    let copied = what.contains("fuel allocated for hostcalls").then_some("outbox");
-    let limit = match reached.or(copied) {
+    // The errors' types are wasmtime's own, and their words don't tell the operator what to raise.
+    let named = ENGINES_WORDS.iter().find(|(words, _)| what.contains(words)).map(|(_, key)| *key);
+    let limit = match reached.or(named) {
         Some("memory") if store.data().is_job => Some("job-memory"),
         limit => limit,
     };
@@ -460,11 +461,26 @@ pub(super) fn fault(
     Fault { message, backtrace, limit }
 }
 
-/// A function a line, without wasmtime's heading.
+/// A function a line, without wasmtime's heading. The plugin has named them: no name begins a line.
 fn symbols(backtrace: &WasmBacktrace) -> String {
     let text = backtrace.to_string();
-    text.split_once('\n').map_or(String::new(), |(_, frames)| frames.to_owned())
+    let lines = text.lines().skip(1).take(BACKTRACE_LINES);
+    let lines = lines.map(|line| format!("  {}", plain(line.to_owned(), BACKTRACE_LINE_BYTES)));
+    lines.collect::<Vec<_>>().join("\n")
 }
+
+/// What the engine says where it keeps a limit itself, and the limit's key.
+const ENGINES_WORDS: [(&str, &str); 2] =
+    [("fuel allocated for hostcalls", "outbox"), ("store handle limit exceeded", "handles")];
+
+/// The longest refusal of a configuration, in bytes.
+const REFUSAL_BYTES: usize = 1024;
+
+/// The most lines of a backtrace. wasmtime tells of 20 functions.
+const BACKTRACE_LINES: usize = 60;
+
+/// The longest line of a backtrace, in bytes.
+const BACKTRACE_LINE_BYTES: usize = 512;
 
 /// Handles of a store beyond the service's limit, which counts what the host gives: of the plugin's
 /// own objects, and of what is lent for the length of a call.

@@ -15,6 +15,7 @@ mod job;
 mod limits;
 mod outbox;
 mod slots;
+mod words;
 
 pub use bindings::torsade::plugin::datagrams::{Ipv6Peer, Part, Peer};
 pub use component::{LoadError, Plugin, ServiceFacts};
