@@ -11,6 +11,7 @@ mod endpoints;
 mod examples;
 mod faults;
 mod guestbook;
+mod hostile;
 mod http;
 mod limits;
 mod multicast;
@@ -51,6 +52,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         examples::trials(),
         faults::trials(),
         guestbook::trials(),
+        hostile::trials(),
         http::trials(),
         limits::trials(),
         multicast::trials(),

@@ -24,6 +24,8 @@ pub struct Refused {
 enum Made {
     /// It is made when it is wanted: its text.
     Generated(fn() -> String),
+    /// A plugin like others, in a file of 100 MB.
+    Large,
     /// The text of its name below `tests/hostile`.
     Wat,
 }
@@ -36,6 +38,7 @@ impl Refused {
     pub fn component(&self) -> Result<Vec<u8>> {
         match self.made {
             Made::Generated(text) => Ok(wat::parse_str(text())?),
+            Made::Large => large(100_000_000),
             Made::Wat => component_of(&wat_of(self.name)?),
         }
     }
@@ -57,11 +60,17 @@ const ALL: &[Refused] = &[
     wat("start-bad-discriminant", "its start neither succeeds nor fails", &["discriminant"]),
     wat("start-outside", "its start returns what isn't its own", &["out of bounds"]),
     wat("memory-large", "it begins with too much memory", &["limits.memory"]),
-    wat("memories", "it has too many memories", &["memories"]),
+    wat("memories", "it has too many memories", &["memories count"]),
     wat("table-large", "its table is too long at the beginning", &["limits.table-elements"]),
-    wat("tables", "it has too many tables", &["tables"]),
-    generated("instances", "it is made of too many modules", &["instances"], instances),
-    generated("imports", "it imports five thousand things", &["does not have"], imports),
+    wat("tables", "it has too many tables", &["tables count"]),
+    generated("instances", "it is made of too many modules", &["core module instances"], instances),
+    generated(
+        "imports",
+        "it imports nine hundred things",
+        &["does not have", "and 892 more"],
+        imports,
+    ),
+    Refused { made: Made::Large, ..wat("large", "it has 100 MB", &["larger than"]) },
     generated("types", "its types lie a thousand deep", &["not a valid component"], types),
 ];
 
@@ -84,7 +93,7 @@ fn instances() -> String {
 }
 
 fn imports() -> String {
-    numbered(5000, |number| format!("(import \"other:package{number}/thing@1.0.0\" (instance))"))
+    numbered(900, |number| format!("(import \"other:package{number}/thing@1.0.0\" (instance))"))
 }
 
 fn types() -> String {
