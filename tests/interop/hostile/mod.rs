@@ -148,7 +148,8 @@ fn a_deferred_is_nobody_elses() -> Result<()> {
     let hostile = named("cancel-foreign")?;
     let service = hostile.service(folder.path(), ENDPOINT, "per-worker")?;
     let text = format!(
-        "workers = 1\n[service.odd]\nplugin = \"@unruly\"\nlisten = [\"{ENDPOINT}\"]\n{service}"
+        "workers = 1\n[service.odd]\nplugin = \"@unruly\"\nlisten = [\"{ENDPOINT}\"]\n\
+         grants = {{ files = {{ read = \".\" }} }}\n{service}"
     );
     configure(folder.path(), &text)?;
     let mut host = Host::up(folder.path(), 2)?;
