@@ -128,11 +128,12 @@ impl Engines {
     }
 
     /// Compiles a component, or takes what the cache has of it. Where that turns out to be damaged
-    /// the cache is emptied, and the component compiled.
+    /// the cache is emptied, and the component compiled. What doesn't fit into a slot is cached, and
+    /// is no damage: a plugin must not have the others' code thrown away.
     pub(super) fn compile(&self, compiler: &Compiler, bytes: &[u8]) -> Result<Component> {
         let hits = self.cache.as_ref().map(Cache::cache_hits);
         Component::new(&compiler.engine, bytes).or_else(|error| match &self.cache {
-            Some(cache) if hits != Some(cache.cache_hits()) => {
+            Some(cache) if hits != Some(cache.cache_hits()) && !is_too_large(&error) => {
                 let folder = cache.directory();
                 tracing::warn!("compiled plugins are damaged, emptying {}", folder.display());
                 fs::remove_dir_all(folder.join(COMPILED))?;
@@ -153,6 +154,11 @@ impl Engines {
         let engines = [self.pooled.engine.weak(), self.on_demand.engine.weak()];
         Ticker::start(engines)
     }
+}
+
+/// Whether a component was refused for what it begins with: by words, as the error has no type.
+fn is_too_large(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.to_string().contains("pooling allocator"))
 }
 
 impl Compiler {
