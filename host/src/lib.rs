@@ -20,6 +20,7 @@ pub mod census;
 pub mod cli;
 pub mod config;
 mod deferred;
+pub mod grants;
 pub mod net;
 pub mod plugin;
 pub mod pool;

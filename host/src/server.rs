@@ -19,7 +19,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::level_filters::LevelFilter;
 
-use crate::config::{Config, Service, Store, User};
+use crate::config::{Config, Service, User};
+use crate::grants::{Grant, Line, Store};
 use crate::net::Net;
 use crate::net::os::{self, OsNet};
 use crate::plugin::{LogLevel, ServiceFacts, Ticker};
@@ -61,16 +62,21 @@ pub struct Server {
 }
 
 /// Finds all that is wrong with a configuration and its plugins, whose bytes stand in the order of
-/// the services, without binding anything.
+/// the services, without binding anything. Adds to `lines` what each service's plugin asks for and
+/// what it gets, as far as its plugin could be read.
 ///
 /// # Errors
 /// Names the service and what would be right.
-pub fn check(config: &Config, plugins: &[Vec<u8>]) -> Result<()> {
+pub fn check(config: &Config, plugins: &[Vec<u8>], lines: &mut Vec<Vec<Line>>) -> Result<()> {
     let walls = raised_walls();
     let goal = Goal::of(config, &walls);
     let engines = engines(&goal, &carried(&goal, &walls))?;
     let ticker = ticker(&engines)?;
-    let mut settings = load(config, plugins, &engines)?;
+    let mut imports = Vec::new();
+    let settings = load(config, plugins, &engines, &mut imports);
+    let each = config.services.iter().zip(&imports);
+    lines.extend(each.map(|(service, imports)| service.grants.lines(imports)));
+    let mut settings = settings?;
     tls::encrypt(config, &mut settings, false)?;
     try_out(config, settings.iter_mut())?;
     drop(ticker);
@@ -93,7 +99,7 @@ impl Server {
         let carried = carried(&goal, &walls);
         let engines = engines(&goal, &carried)?;
         let ticker = ticker(&engines)?;
-        let mut settings = load(config, plugins, &engines)?;
+        let mut settings = load(config, plugins, &engines, &mut Vec::new())?;
         let files = share_files(&goal, &walls, settings.iter_mut());
         config.user.as_ref().map_or(Ok(()), |user| make_state(config, user))?;
         let certificates = tls::encrypt(config, &mut settings, true)?;
@@ -274,7 +280,7 @@ fn tell_services(config: &Config, plans: &mut [Plan], bound: &[(String, Vec<Stri
     };
     let services: Arc<[ServiceFacts]> = bound.iter().map(served).collect();
     for (service, plan) in config.services.iter().zip(plans) {
-        if service.grants.services {
+        if service.grants.allows(Grant::Services) {
             plan.settings.plugin.set_services(Arc::clone(&services));
         }
     }
@@ -392,9 +398,11 @@ fn cores() -> usize {
 /// the longest. A database is written by one at a time.
 fn crew(config: &Config, lane: Lane) -> Crew {
     let uses = |service: &&Service| match lane {
-        Lane::Files => service.grants.files.is_some(),
-        Lane::Jobs => service.grants.jobs,
-        Lane::Names => service.grants.resolver || !service.grants.connect.is_empty(),
+        Lane::Files => service.grants.allows(Grant::Files),
+        Lane::Jobs => service.grants.allows(Grant::Jobs),
+        Lane::Names => {
+            service.grants.allows(Grant::Resolver) || service.grants.allows(Grant::Connect)
+        }
         Lane::Reads | Lane::Writes => service.grants.database().is_some(),
     };
     let services = config.services.iter().filter(uses).count();

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use torsade::capability::resolver::Found;
@@ -15,7 +14,7 @@ use torsade::transport::target::Target;
 use super::choices::Choices;
 
 /// Where the asker may connect to: everywhere by address, but for one network; and by some names.
-pub(crate) fn granted() -> Arc<[Target]> {
+pub(crate) fn granted() -> Vec<Target> {
     ["tcp:192.0.2.0/24:*", "tcp:[2001:db8::/32]:*", "tcp:*.named.test:*"]
         .iter()
         .map(|target| target.parse().expect("it is a target"))
@@ -23,7 +22,7 @@ pub(crate) fn granted() -> Arc<[Target]> {
 }
 
 /// Where it may listen.
-pub(crate) fn ranges() -> Arc<[ListenRange]> {
+pub(crate) fn ranges() -> Vec<ListenRange> {
     ["tcp:9000-9003", "tcp:9100:interface=10.0.0.1"]
         .iter()
         .map(|range| range.parse().expect("it is a range"))

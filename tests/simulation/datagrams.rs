@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use libtest_mimic::Trial;
+use torsade::grants::Grants;
 use torsade::net::Address;
 use torsade::net::datagram::{DatagramOption, Place};
 use torsade::net::faulty::Faulty;
@@ -39,9 +40,14 @@ pub(super) fn trials() -> Vec<Trial> {
 type Test = fn() -> Result<()>;
 
 /// The groups that the service grants.
-pub(super) fn groups() -> Arc<[IpNet]> {
+pub(super) fn groups() -> Vec<IpNet> {
     let groups = ["224.0.0.251/32", "239.0.0.0/8"];
-    groups.map(|group| group.parse().expect("it is a network")).into()
+    groups.iter().map(|group| group.parse().expect("it is a network")).collect()
+}
+
+/// The grants of one service alone.
+fn grants_of(settings: &mut ServiceSettings) -> &mut Grants {
+    Arc::make_mut(&mut settings.grants)
 }
 
 /// A host with one socket, and one peer after another.
@@ -192,7 +198,7 @@ fn a_fault_costs_its_event() -> Result<()> {
 fn strangers_get_nothing() -> Result<()> {
     let mut settings = service();
     settings.correspondents = 4;
-    settings.connect = ["udp:203.0.113.9:7".parse().expect("it is a target")].into();
+    grants_of(&mut settings).connect = vec!["udp:203.0.113.9:7".parse().expect("it is a target")];
     let mut site = Site::new(SimNet::new(3), calm(), settings)?;
     site.post(&peer(1), "to 203.0.113.9:7 granted");
     site.post(&peer(1), "to 203.0.113.9:8 not");
@@ -218,7 +224,7 @@ fn who_may_not_come_is_not_heard() -> Result<()> {
     let mut settings = service();
     settings.policies.peers =
         Peers { allow: Some([who("198.51.100.0/24")].into()), deny: [who("198.51.100.9")].into() };
-    settings.connect = ["udp:203.0.113.9:7".parse().expect("it is a target")].into();
+    grants_of(&mut settings).connect = vec!["udp:203.0.113.9:7".parse().expect("it is a target")];
     let mut site = Site::new(SimNet::new(3), calm(), settings)?;
     let from = |ip: [u8; 4]| Address::Udp((ip, 1000).into());
     let (may, denied, stranger) =
@@ -298,8 +304,8 @@ fn groups_are_granted_and_counted() -> Result<()> {
 /// `connect` and `listen`, and the end of what they made.
 fn sockets_are_asked_for() -> Result<()> {
     let mut settings = service();
-    settings.connect = ["udp:203.0.113.9:7".parse().expect("it is a target")].into();
-    settings.listen = ["udp:6000-6003".parse().expect("it is a range")].into();
+    grants_of(&mut settings).connect = vec!["udp:203.0.113.9:7".parse().expect("it is a target")];
+    grants_of(&mut settings).listen = vec!["udp:6000-6003".parse().expect("it is a range")];
     let mut site = Site::new(SimNet::new(5), calm(), settings)?;
     for (asked, answer) in [
         ("connect udp:203.0.113.9:8", "denied"),
@@ -344,8 +350,9 @@ fn every_call_fails_once() -> Result<()> {
         let mut net = Faulty::new(SimNet::new(9));
         net.fail_at(n);
         let mut settings = service();
-        settings.connect = ["udp:203.0.113.9:7".parse().expect("it is a target")].into();
-        settings.listen = ["udp:6000-6003".parse().expect("it is a range")].into();
+        grants_of(&mut settings).connect =
+            vec!["udp:203.0.113.9:7".parse().expect("it is a target")];
+        grants_of(&mut settings).listen = vec!["udp:6000-6003".parse().expect("it is a range")];
         let mut site = Site::new(net, calm(), settings)?;
         let script = ["hello", "join 224.0.0.251", "leave 224.0.0.251", "broadcast"];
         for text in script.into_iter().chain(["connect udp:203.0.113.9:7", "listen udp:6001"]) {

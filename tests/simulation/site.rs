@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use torsade::capability::files::Root;
 use torsade::capability::sql::{Database, Source, Sql, SqlLimits, Statement};
 use torsade::census::Census;
+use torsade::grants::{Grants, Store};
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::pool::Stop;
 use torsade::reactor::{Policies, Restarts, ServiceSettings};
@@ -146,16 +147,14 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         linger: Duration::from_secs(20),
         handshake: Duration::from_secs(60),
         handshakes: 1_000,
+        grants: Arc::clone(&plugins.grants),
         files: Some(plugins.root.clone()),
         cached_files: settings.cached_files,
         look_up: Arc::new(asking::look_up),
         cached_names: 100,
-        connect: asking::granted(),
         outgoing: settings.most,
-        listen: asking::ranges(),
         listeners: settings.most,
         correspondents: 100,
-        multicast: datagrams::groups(),
         groups: 2,
         job_limits: Arc::new(limits()),
         jobs: settings.most,
@@ -196,6 +195,7 @@ struct Plugins {
     http: Plugin,
     unruly: Plugin,
     root: Root,
+    grants: Arc<Grants>,
 }
 
 fn plugins() -> &'static Plugins {
@@ -213,10 +213,23 @@ fn load() -> Result<Plugins> {
     };
     let cache = folder.join("compiled");
     let engines = Engines::new(&wanted, Some(&cache)).map_err(anyhow::Error::msg)?;
+    let site = site(&folder)?;
+    let grants = Arc::new(Grants {
+        files: Some(site.clone()),
+        resolver: true,
+        connect: asking::granted(),
+        listen: asking::ranges(),
+        multicast: datagrams::groups(),
+        jobs: true,
+        sql: Some(Store::Memory),
+        key_value: Some(Store::Memory),
+        ..Grants::default()
+    });
     let plugin = |guest: &str| {
         let file = guests::component(guest)?;
         let bytes = fs::read(&file)?;
-        Plugin::load(&engines, &bytes, &GRANTS, &limits(), true).context(file.display().to_string())
+        Plugin::load(&engines, &bytes, &grants, &limits(), true, &mut Vec::new())
+            .context(file.display().to_string())
     };
     Ok(Plugins {
         asker: plugin("tests/guests/asker")?,
@@ -224,7 +237,8 @@ fn load() -> Result<Plugins> {
         echo: plugin("guests/echo")?,
         http: plugin("guests/http")?,
         unruly: plugin("tests/guests/unruly")?,
-        root: Root::open(&site(&folder)?)?,
+        root: Root::open(&site)?,
+        grants,
     })
 }
 
@@ -263,9 +277,5 @@ fn limits() -> Limits {
         effects: 1000,
     }
 }
-
-/// All that a plugin can be granted.
-const GRANTS: [&str; 8] =
-    ["connect", "files", "jobs", "key-value", "listen", "multicast", "resolver", "sql"];
 
 const KIB: usize = 1024;

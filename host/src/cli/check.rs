@@ -1,4 +1,4 @@
-//! `torsade check`: all that can be found wrong before anything is bound.
+//! `torsade check`: all that can be found wrong before anything is bound, and what each plugin gets.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -6,26 +6,54 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::config::{Config, Limit, Source};
+use crate::grants::{Line, MISSING};
 use crate::{config, server};
 
 use super::{Output, plugins};
 
-/// Reads the configuration, builds and loads its plugins, and says that all is right.
+/// Reads the configuration, builds and loads its plugins, lists what they are granted, and says
+/// that all is right.
 pub(super) fn check(file: &Path, output: &Output) -> Result<()> {
     let config = config::load(file)?;
     output.start_log(config.log.as_deref())?;
     let progress = output.progress();
     let plugins = plugins::load(&config, progress)?;
     let checking = progress.step("checking");
-    server::check(&config, &plugins)?;
+    let mut lines = Vec::new();
+    let checked = server::check(&config, &plugins, &mut lines);
     drop(checking);
-    if !output.quiet {
-        let names: Vec<&str> = config.services.iter().map(|service| &*service.name).collect();
-        let (file, names) = (config.file.display(), names.join(", "));
+    let explains = lines.iter().flatten().any(|line| line.gets == MISSING);
+    if !output.quiet && (checked.is_ok() || explains) {
         // Where standard output is closed the status tells it.
-        let _ = writeln!(io::stdout(), "{file} can be served: {names}");
+        let _ = io::stdout().write_all(told(&config, &lines, checked.is_ok()).as_bytes());
     }
-    Ok(())
+    checked
+}
+
+/// The lines of all services, and behind them that all can be served, if it can.
+fn told(config: &Config, lines: &[Vec<Line>], can_be_served: bool) -> String {
+    let names: Vec<&str> = config.services.iter().map(|service| &*service.name).collect();
+    let mut told = table(&names, lines);
+    if can_be_served {
+        told += &format!("{} can be served: {}\n", config.file.display(), names.join(", "));
+    }
+    told
+}
+
+/// Service, import, the key of the grant that it needs, and what it gets, in columns.
+fn table(names: &[&str], lines: &[Vec<Line>]) -> String {
+    let all = || lines.iter().flatten();
+    let services = names.iter().map(|name| name.len()).max().unwrap_or(0);
+    let imports = all().map(|line| line.import.len()).max().unwrap_or(0);
+    let keys = all().map(|line| line.key.len()).max().unwrap_or(0);
+    let mut table = String::new();
+    for (name, lines) in names.iter().zip(lines) {
+        for (number, Line { import, key, gets }) in lines.iter().enumerate() {
+            let name = if number == 0 { name } else { "" };
+            table += &format!("{name:services$}  {import:imports$}  {key:keys$}  {gets}\n");
+        }
+    }
+    table
 }
 
 /// Reads the configuration, and prints each service's limits.
@@ -65,8 +93,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    use super::limits_table;
-    use crate::config;
+    use super::*;
 
     #[test]
     fn limits_stand_in_columns_with_their_sources() {
@@ -88,5 +115,21 @@ mod tests {
         }
         let sources: BTreeSet<_> = table.lines().map(|line| line.rfind(' ')).collect();
         assert_eq!(sources.len(), 1, "{table}");
+    }
+
+    #[test]
+    fn what_plugins_get_stands_in_columns() {
+        let line = |import: &str, key, gets: &str| Line {
+            import: import.to_owned(),
+            key,
+            gets: gets.to_owned(),
+        };
+        let site = vec![line("clock", "-", "-"), line("files", "files", "{ read = \"public\" }")];
+        let wants = "\
+site  clock  -      -
+      files  files  { read = \"public\" }
+a     -      sql    unused
+";
+        assert_eq!(table(&["site", "a"], &[site, vec![line("-", "sql", "unused")]]), wants);
     }
 }

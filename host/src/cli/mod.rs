@@ -88,6 +88,10 @@ enum Command {
         guests: Vec<PathBuf>,
     },
     /// Do all that `up` does before it serves, bind nothing, and tell what is wrong
+    ///
+    /// Prints what each service's plugin imports, the grant that it needs for that, and what it gets:
+    /// the grant's value, "-" where it needs none, "missing" where it isn't given, which is refused.
+    /// A grant that is given and that nothing needs is "unused".
     Check {
         /// A configuration, or a folder that holds a torsade.toml
         #[arg(value_name = "FILE or FOLDER", default_value = ".")]

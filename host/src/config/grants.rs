@@ -1,4 +1,4 @@
-//! What a service's plugin may reach: files, names, peers, ports, threads, a database.
+//! The `grants` table of a service: files, names, peers, ports, threads, a database.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::grants::{Grants, Store};
 use crate::transport::endpoint::EndpointError;
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
@@ -16,85 +17,32 @@ use super::error::{Mistake, Mistakes};
 use super::field::{Field, Section};
 use super::service::{path, unreadable};
 
-/// A service's `grants` table; a key that is missing grants nothing.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Grants {
-    /// `files = { read = "FOLDER" }`: the folder below which the plugin may read.
-    pub files: Option<PathBuf>,
-    /// `resolver = true`: it may look names up.
-    pub resolver: bool,
-    /// `connect = ["tcp:10.0.0.0/8:5432"]`: the peers that it may connect to.
-    pub connect: Vec<Target>,
-    /// `listen = ["tcp:40000-40100"]`: where it may listen at run time.
-    pub listen: Vec<ListenRange>,
-    /// `multicast = ["224.0.0.251", "ff02::/16"]`: the groups of IP multicast that it may join.
-    pub multicast: Vec<IpNet>,
-    /// `jobs = true`: it may have work done on other threads.
-    pub jobs: bool,
-    /// `services = true`: it may know what this host serves.
-    pub services: bool,
-    /// `sql = "file"`: it has a database, and may use all of it but the keys of `key-value`.
-    pub sql: Option<Store>,
-    /// `key-value = "file"`: the same for one table of it. Where both are given they are the same.
-    pub key_value: Option<Store>,
-}
-
-/// Where a service's database is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Store {
-    /// `"file"`: below the configuration's `state`.
-    File,
-    /// `":memory:"`: as long as the host runs.
-    Memory,
-}
-
-impl Grants {
-    /// The keys of what is granted.
-    pub fn keys(&self) -> Vec<&'static str> {
-        let all = [
-            ("connect", !self.connect.is_empty()),
-            ("files", self.files.is_some()),
-            ("jobs", self.jobs),
-            ("key-value", self.key_value.is_some()),
-            ("listen", !self.listen.is_empty()),
-            ("multicast", !self.multicast.is_empty()),
-            ("resolver", self.resolver),
-            ("services", self.services),
-            ("sql", self.sql.is_some()),
-        ];
-        all.into_iter().filter_map(|(key, granted)| granted.then_some(key)).collect()
+/// Reads the table; relative paths are taken to be below `folder`.
+pub(super) fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Grants {
+    let Some(mut section) = mistakes.keep(field.table()) else {
+        return Grants::default();
+    };
+    let grants = Grants {
+        files: files(&mut section, folder, mistakes),
+        resolver: section.flag("resolver", mistakes),
+        connect: list(&mut section, "connect", &TARGETS, folder, mistakes),
+        listen: list(&mut section, "listen", &RANGES, folder, mistakes),
+        multicast: multicast(&mut section, mistakes),
+        jobs: section.flag("jobs", mistakes),
+        services: section.flag("services", mistakes),
+        sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
+        key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
+        dry_run: section.flag("dry-run", mistakes),
+        folder: folder.to_owned(),
+    };
+    section.finish(mistakes);
+    if let (Some(sql), Some(key_value)) = (grants.sql, grants.key_value)
+        && sql != key_value
+    {
+        let field = field.below("key-value").unwrap_or(field.clone());
+        mistakes.push(field.mistake(DIFFERENT_STORES));
     }
-
-    /// Where the database is that `sql` and `key-value` share, if either is granted.
-    pub fn database(&self) -> Option<Store> {
-        self.sql.or(self.key_value)
-    }
-
-    /// Reads the table; relative paths are taken to be below `folder`.
-    pub(super) fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Self {
-        let Some(mut section) = mistakes.keep(field.table()) else {
-            return Self::default();
-        };
-        let grants = Self {
-            files: files(&mut section, folder, mistakes),
-            resolver: section.flag("resolver", mistakes),
-            connect: list(&mut section, "connect", &TARGETS, folder, mistakes),
-            listen: list(&mut section, "listen", &RANGES, folder, mistakes),
-            multicast: multicast(&mut section, mistakes),
-            jobs: section.flag("jobs", mistakes),
-            services: section.flag("services", mistakes),
-            sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
-            key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
-        };
-        section.finish(mistakes);
-        if let (Some(sql), Some(key_value)) = (grants.sql, grants.key_value)
-            && sql != key_value
-        {
-            let field = field.below("key-value").unwrap_or(field.clone());
-            mistakes.push(field.mistake(DIFFERENT_STORES));
-        }
-        grants
-    }
+    grants
 }
 
 const DIFFERENT_STORES: &str = "must be what sql is, as they share the service's database";

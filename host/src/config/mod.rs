@@ -26,7 +26,6 @@ use crate::transport::endpoint::{Endpoint, Socket};
 pub use error::ConfigError;
 use error::Mistakes;
 use field::{Field, Lines, Section};
-pub use grants::{Grants, Store};
 pub use limits::{Limit, LimitLines, Limits, Source};
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
 pub use tls::{Clients, Tls};

@@ -10,13 +10,14 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use crate::grants::Grants;
 use crate::transport::endpoint::{Carries, Endpoint};
 use crate::transport::peers::Peers;
 
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
 use super::tls::{self, Tls};
-use super::{ENDPOINTS_MAX, GRANTED_MAX, Grants, LimitLines, Limits, WORKERS_MAX, json, peers};
+use super::{ENDPOINTS_MAX, GRANTED_MAX, LimitLines, Limits, WORKERS_MAX, grants, json, peers};
 
 /// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
 /// given: this host's own.
@@ -118,7 +119,7 @@ impl Service {
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
         let (limits, limit_lines) = limits.unwrap_or_default();
-        let grants = section.field("grants").map(|field| Grants::read(&field, folder, mistakes));
+        let grants = section.field("grants").map(|field| grants::read(&field, folder, mistakes));
         let tls = section.field("tls");
         let shows = tls.as_ref().is_some_and(tls::names_a_certificate);
         let tls = tls.map(|field| Tls::read(&field, folder, mistakes)).unwrap_or_default();

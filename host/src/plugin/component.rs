@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wasmtime::Engine;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::InstancePre;
 
 use super::bindings::exports::torsade::plugin::{
     datagram_protocols, half_close, handshake, job, plugin, protocols, stopping,
@@ -15,6 +14,7 @@ use super::job::JobCode;
 use super::limits::Limits;
 use super::outbox::Guest;
 use super::words::plain;
+use crate::grants::{Grant, Grants};
 
 /// Compiled code that fits the contract, ready to be instantiated any number of times.
 #[derive(Clone)]
@@ -70,37 +70,48 @@ impl fmt::Display for LoadError {
 }
 
 impl Plugin {
-    /// Compiles `bytes` and checks them, on a thread of its own, for no longer than
-    /// `limits.compile_time`. `granted` are the grants of the service, by their keys; `often` says
-    /// that its sandboxes come and go with connections.
+    /// Compiles `bytes`, on a thread of its own, for no longer than `limits.compile_time`; adds what
+    /// they import to `imports`, and checks that the service's grants allow it. `often` says that its
+    /// sandboxes come and go with connections.
     pub fn load(
         engines: &Engines,
         bytes: &[u8],
-        granted: &[&'static str],
+        grants: &Grants,
         limits: &Limits,
         often: bool,
+        imports: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         is_component(bytes)?;
         let pooled = often && EnginesConfig::is_for_slots(limits.memory);
-        let (engines, bytes, granted) = (engines.clone(), bytes.to_vec(), granted.to_vec());
-        within(limits.compile_time, move || Self::compile(&engines, &bytes, &granted, pooled))
+        let (engines, bytes, grants) = (engines.clone(), bytes.to_vec(), grants.clone());
+        let (found, loaded) = within(limits.compile_time, move || {
+            let mut imports = Vec::new();
+            let loaded = Self::compile(&engines, &bytes, &grants, pooled, &mut imports);
+            Ok((imports, loaded))
+        })?;
+        imports.extend(found);
+        loaded
     }
 
     fn compile(
         engines: &Engines,
         bytes: &[u8],
-        granted: &[&str],
+        grants: &Grants,
         pooled: bool,
+        imports: &mut Vec<String>,
     ) -> Result<Self, LoadError> {
         let compiler = if pooled { &engines.pooled } else { &engines.on_demand };
         let component = engines.compile(compiler, bytes).map_err(|e| not_compiled(&e))?;
-        check_imports(&component, &compiler.engine, granted)?;
+        let kind = component.component_type();
+        let names = kind.imports(&compiler.engine);
+        imports.extend(names.map(|(name, _)| plain(name.to_owned(), NAME_BYTES)));
+        grants.check(imports).map_err(LoadError)?;
         let pre = compiler.linker.instantiate_pre(&component).map_err(|e| {
             let why = chain(&e);
             LoadError(format!("it does not fit torsade:plugin@0.1.0: {why}"))
         })?;
         let exports = Exports::find(&pre)?;
-        let jobs = match granted.contains(&"jobs") {
+        let jobs = match grants.allows(Grant::Jobs) {
             true => JobCode::find(engines, bytes, &pre)?,
             false => None,
         };
@@ -226,42 +237,6 @@ fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError(what.to_owned()))
 }
 
-/// Refuses what nothing grants, with all that is missing.
-fn check_imports(
-    component: &Component,
-    engine: &Engine,
-    granted: &[&str],
-) -> Result<(), LoadError> {
-    let (mut missing, mut unknown) = (Vec::new(), Vec::new());
-    let kind = component.component_type();
-    for (name, _) in kind.imports(engine) {
-        let interface =
-            name.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next());
-        match interface {
-            Some(interface) if GROUND.contains(&interface) => {}
-            _ => match GRANTS.iter().find(|(granted, _)| Some(*granted) == interface) {
-                Some((_, key)) if granted.contains(key) => {}
-                Some(grant) => missing.push(grant),
-                None => unknown.push(name),
-            },
-        }
-    }
-    if !unknown.is_empty() {
-        let list = list(&unknown);
-        return Err(LoadError(format!("it imports what this host does not have: {list}")));
-    }
-    if !missing.is_empty() {
-        let list = |of: fn(&(&'static str, &'static str)) -> &'static str| {
-            missing.iter().map(|grant| of(grant)).collect::<Vec<_>>().join(", ")
-        };
-        let (imports, keys) = (list(|grant| grant.0), list(|grant| grant.1));
-        return Err(LoadError(format!(
-            "it imports {imports}, which its service does not grant; add {keys} to `grants`"
-        )));
-    }
-    Ok(())
-}
-
 /// Why a component can't be compiled. One that begins with more than a slot has is none for the
 /// engine, whose words don't tell the operator what to raise.
 fn not_compiled(error: &wasmtime::Error) -> LoadError {
@@ -271,16 +246,6 @@ fn not_compiled(error: &wasmtime::Error) -> LoadError {
         Some((_, key)) => format!("it begins with more than limits.{key} lets it have: {why}"),
         None => format!("it is not a valid component: {why}"),
     })
-}
-
-/// The first of the names that a component has for what it imports, and how many there are besides.
-fn list(names: &[&str]) -> String {
-    let first = names.iter().take(NAMES).map(|name| plain((*name).to_owned(), NAME_BYTES));
-    let mut list = first.collect::<Vec<_>>().join(", ");
-    if names.len() > NAMES {
-        list.push_str(&format!(" and {} more", names.len() - NAMES));
-    }
-    list
 }
 
 /// An error with its causes, on one line.
@@ -293,28 +258,8 @@ fn chain(error: &wasmtime::Error) -> String {
 const SLOTS_WORDS: [(&str, &str); 2] =
     [("minimum byte size", "memory"), ("minimum element size", "table-elements")];
 
-/// How many names of a component a message has.
-const NAMES: usize = 8;
-
-/// How much of such a name it has, in bytes.
+/// How much of the name of an import is shown, in bytes.
 const NAME_BYTES: usize = 100;
 
-/// How much it has of why the component is wrong, which may tell of the component's types.
+/// How much a message has of why the component is wrong, which may tell of the component's types.
 const CHAIN_BYTES: usize = 1024;
-
-/// Interfaces that need no grant.
-const GROUND: [&str; 9] =
-    ["clock", "datagrams", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
-
-/// Interfaces that need a grant, each with the grant's key.
-const GRANTS: [(&str, &str); 9] = [
-    ("client-endpoints", "connect"),
-    ("files", "files"),
-    ("jobs", "jobs"),
-    ("key-value", "key-value"),
-    ("multicast", "multicast"),
-    ("resolver", "resolver"),
-    ("server-endpoints", "listen"),
-    ("services", "services"),
-    ("sql", "sql"),
-];

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::conn::{Conn, ConnId};
 use super::life::{Behind, Life};
 use super::seen::Seen;
-use super::work::Naming;
 use super::{Answer, Due, Reactor};
 use crate::arena::{Arena, Id};
 use crate::capability::files::OpenFile;
@@ -63,7 +62,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             }
             Effect::Lookup { id, name, family } => {
                 self.ask(life, id, &bytes[name], |reactor, waiter, service, name| {
-                    reactor.look_up(Naming::Lookup(waiter), service, name, family);
+                    reactor.look_up_for(waiter, service, name, family);
                 });
             }
             Effect::Lose { conn } => self.lose(life, conn),

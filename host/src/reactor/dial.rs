@@ -1,10 +1,9 @@
 //! Connections that plugins ask for: from the endpoint to the protocol.
 
-mod goal;
+mod failures;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use super::{Answer, Due, Reactor};
 use crate::arena::Id;
 use crate::capability::resolver::{Family, Resolved};
 use crate::capability::{Failure, Outcome};
+use crate::grants::Goal;
 use crate::net::{Address, Net, Ready};
 use crate::plugin::Origin;
 use crate::pool::Pool;
@@ -24,10 +24,9 @@ use crate::transport::client_endpoint::{ClientEndpoint, Target};
 use crate::transport::connector::{ADDRESSES_MAX, Connector, Next};
 use crate::transport::endpoint::Carries;
 use crate::transport::stream::End;
-use crate::transport::target::Target as Granted;
 use crate::transport::tls::{self, Tls};
 use crate::walls::Claim;
-use goal::{Goal, goal, not_connected, refused};
+use failures::{not_connected, refused};
 
 /// The connections to be, and the attempts that they make.
 pub(super) struct Dials<S> {
@@ -40,8 +39,6 @@ pub(super) struct Dials<S> {
 struct Dial {
     service: usize,
     endpoint: ClientEndpoint,
-    /// The service grants it whatever its addresses are.
-    covered: bool,
     until: Instant,
     way: Way,
     attempts: Vec<u64>,
@@ -82,10 +79,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let most = settings.outgoing;
             return Err(Failure::limit("outgoing", format_args!("{most} connections are open")));
         }
-        let Some(goal) = goal(&endpoint, &settings.connect) else {
-            let message = format!("grants.connect does not cover {endpoint}");
-            return Err(Failure::new("denied", message));
-        };
+        let goal = settings.grants.connect(&endpoint);
+        let goal = self.services[service].granted(goal, self.told)?;
         // Before anything begins; each socket takes its own.
         self.room_for_socket()?;
         let Some(life) = self.lives.get_mut(waiter.0) else { return Ok(()) };
@@ -95,14 +90,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             *behind = Behind::Dial;
         }
         let carries = endpoint.carries();
-        let covered = !matches!(goal, Goal::Host { covered: false, .. });
-        let dial =
-            Dial { service, endpoint, covered, until, way: Way::Naming, attempts: Vec::new() };
+        let dial = Dial { service, endpoint, until, way: Way::Naming, attempts: Vec::new() };
         self.dials.by_waiter.insert(waiter, dial);
         self.see(|| Seen::Dials { life: waiter.0.to_u64(), id: waiter.1 });
         self.add_timer(until, Due::Dial(waiter.0, waiter.1));
         match goal {
-            Goal::Host { name, .. } => {
+            Goal::Host(name) => {
                 self.look_up(Naming::Dial(waiter), service, &name, Family::Any);
             }
             Goal::Socket(address) => match carries {
@@ -118,34 +111,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn dial_addresses(&mut self, waiter: Waiter, resolved: Resolved) {
         let now = self.net.now();
         let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };
-        let (ClientEndpoint::Tcp { target, .. } | ClientEndpoint::Udp { target, .. }) =
-            &dial.endpoint
-        else {
-            return;
-        };
-        let carries = dial.endpoint.carries();
-        let port = match target {
-            Target::Address(address) => address.port(),
-            Target::Name { port, .. } => *port,
-        };
-        let addresses = match resolved {
-            Ok(addresses) => addresses,
+        let granted = resolved.and_then(|addresses| {
+            let service = &mut self.services[dial.service];
+            let verdict = service.settings.grants.addresses(&dial.endpoint, &addresses);
+            service.granted(verdict, self.told)
+        });
+        let granted = match granted {
+            Ok(granted) => granted,
             Err(failure) => return self.fail_dial(waiter, failure),
         };
-        let connect = &self.services[dial.service].settings.connect;
-        let mut granted: Vec<SocketAddr> = addresses.to_vec();
-        granted.retain(|address| {
-            let allows = |target: &Granted| target.allows_address(carries, address.ip(), port);
-            dial.covered || connect.iter().any(allows)
-        });
-        for address in &mut granted {
-            address.set_port(port);
-        }
-        if granted.is_empty() {
-            let message = format!("grants.connect does not cover {}", dial.endpoint);
-            return self.fail_dial(waiter, Failure::new("denied", message));
-        }
-        if carries == Carries::Datagrams {
+        if dial.endpoint.carries() == Carries::Datagrams {
             let peers = granted.into_iter().map(Address::Udp).collect();
             return self.pair(waiter, peers);
         }

@@ -18,7 +18,6 @@ use crate::net::Net;
 use crate::plugin::Origin;
 use crate::pool::Pool;
 use crate::transport::endpoint::{Carries, Endpoint, Identity, Socket};
-use crate::transport::range::ListenRange;
 use crate::transport::tls::ServerConfig;
 use crate::walls::{Claim, Full, Kind};
 
@@ -89,10 +88,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     ) -> Result<Option<Outcome>, Failure> {
         let endpoint: Endpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
-        if endpoint.proxied {
-            let message = format!("{endpoint}: haproxy: is the configuration's to say");
-            return Err(Failure::new("denied", message));
-        }
         if self.stopping {
             return Err(Failure::new("io", "the host is stopping: no new connection will come"));
         }
@@ -170,13 +165,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         seed: u64,
         bind: impl Fn(&mut N, &Endpoint) -> Option<io::Result<T>>,
     ) -> Result<T, Failure> {
-        let ranges = &self.services[service].settings.listen;
-        let mut candidates = ListenRange::candidates(ranges, endpoint.clone(), seed).peekable();
-        if candidates.peek().is_none() {
-            let message = format!("grants.listen does not cover {endpoint}");
-            return Err(Failure::new("denied", message));
-        }
-        for candidate in candidates {
+        let granted = self.services[service].settings.grants.listen(endpoint, seed);
+        for candidate in self.granted(service, granted)? {
             let Some(bound) = bind(&mut self.net, &candidate) else { continue };
             match bound {
                 Err(e) if e.kind() == ErrorKind::AddrInUse => {}

@@ -11,6 +11,7 @@ mod conn;
 mod correspondents;
 mod datagram;
 mod dial;
+mod granted;
 mod handshake;
 mod life;
 mod listen;

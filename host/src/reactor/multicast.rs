@@ -91,11 +91,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         };
         let membership = membership(wanted)?;
         let group = membership.group;
-        let settings = &self.services[socket.service].settings;
-        if !settings.multicast.iter().any(|granted| granted.contains(&group)) {
-            let message = format!("grants.multicast does not cover {group}");
-            return Err(Failure::new("denied", message));
-        }
+        let service = &mut self.services[socket.service];
+        service.granted(service.settings.grants.join(group), self.told)?;
+        let settings = &service.settings;
         if socket.groups.contains(&membership) {
             return Err(Failure::new("in-use", format!("{group} is joined already")));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::granted::DryRuns;
 use super::life::{Life, Waiter};
 use super::policies::Policies;
 use super::quiet::Quiet;
@@ -21,13 +22,12 @@ use crate::capability::files::{Files, Root};
 use crate::capability::resolver::{LookUp, Resolver};
 use crate::capability::sql::Database;
 use crate::census::Census;
+use crate::grants::Grants;
 use crate::net::{Address, Net};
 use crate::plugin::{Limits, Plugin};
 use crate::pool::Pool;
 use crate::tally::Tally;
-use crate::transport::endpoint::{Carries, Endpoint, UnixName};
-use crate::transport::range::ListenRange;
-use crate::transport::target::Target;
+use crate::transport::endpoint::{Carries, Endpoint};
 use crate::transport::tls::TlsSettings;
 use crate::walls::Claim;
 
@@ -78,6 +78,8 @@ pub struct ServiceSettings {
     pub handshake: Duration,
     /// How many handshakes may be under way at once, on this worker.
     pub handshakes: usize,
+    /// What its plugin may reach.
+    pub grants: Arc<Grants>,
     /// The folder that `files` grants.
     pub files: Option<Root>,
     /// How many of its files a worker keeps open.
@@ -86,18 +88,12 @@ pub struct ServiceSettings {
     pub look_up: LookUp,
     /// How many names a worker remembers.
     pub cached_names: usize,
-    /// The targets that `connect` grants.
-    pub connect: Arc<[Target]>,
     /// Connections that an instance may have dialled or be dialling.
     pub outgoing: usize,
-    /// The ranges that `listen` grants.
-    pub listen: Arc<[ListenRange]>,
     /// Listeners that an instance may have.
     pub listeners: usize,
     /// Senders that a socket for datagrams may answer without a grant.
     pub correspondents: usize,
-    /// The groups that `multicast` grants.
-    pub multicast: Arc<[IpNet]>,
     /// Groups that one socket for datagrams may have joined.
     pub groups: usize,
     /// What a job may use.
@@ -126,16 +122,6 @@ impl ServiceSettings {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Whether the service grants datagrams to somebody who has sent none.
-    pub(super) fn may_send_to(&self, peer: &Address) -> bool {
-        let datagrams = Carries::Datagrams;
-        self.connect.iter().any(|target| match peer {
-            Address::Stdio | Address::Tcp(_) => false,
-            Address::Udp(to) => target.allows_address(datagrams, to.ip(), to.port()),
-            Address::Unix(name) => target.unix(datagrams, &UnixName::of(name)).is_some(),
-        })
     }
 }
 
@@ -177,6 +163,8 @@ pub(super) struct Service {
     pub(super) kept_out: Quiet,
     /// Datagrams to peers that nothing is granted to be sent to.
     pub(super) denied: Quiet,
+    /// What `dry-run` says of each grant.
+    pub(super) dry_runs: DryRuns,
     /// Properties of sockets that can't be set.
     pub(super) unset: Quiet,
     /// Who waits to read, and who to send.
@@ -203,6 +191,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             share: Share::default(),
             kept_out: Quiet::default(),
             denied: Quiet::default(),
+            dry_runs: DryRuns::default(),
             unset: Quiet::default(),
             lines: Default::default(),
         };

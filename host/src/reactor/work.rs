@@ -5,14 +5,16 @@ use std::os::unix::fs::FileExt;
 
 use super::Reactor;
 use super::conn::ConnId;
+use super::granted::denied;
 use super::life::{Behind, Waiter};
 use crate::arena::Id;
-use crate::capability::files::{self, Opened};
+use crate::capability::files::{self, Files, Opened};
 use crate::capability::key_value::KeyValue;
 use crate::capability::operation::Operation;
 use crate::capability::resolver::{self, Family, Found, Resolved};
 use crate::capability::sql::{Database, Statement};
 use crate::capability::{Failure, Outcome};
+use crate::grants::Wish;
 use crate::net::Net;
 use crate::plugin::LogLine;
 use crate::pool::{Lane, Pool, Stop, Stopped, Work};
@@ -70,8 +72,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Opens a path for a life: from what is known, or by the pool.
     pub(super) fn open(&mut self, waiter: Waiter, service: usize, path: &str) {
         let now = self.net.now();
-        let Some(files) = &mut self.services[service].files else {
-            return self.fire(waiter, not_granted("files"));
+        let files = match self.files(service, Wish::Open(path)) {
+            Ok(files) => files,
+            Err(failure) => return self.fire(waiter, Outcome::Failed(failure)),
         };
         match files.open(waiter, path, now) {
             files::Asked::Known(outcome) => self.fire(waiter, outcome),
@@ -121,13 +124,35 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Lists a path for a life.
     pub(super) fn list(&mut self, waiter: Waiter, service: usize, path: &str) {
-        let Some(files) = &self.services[service].files else {
-            return self.fire(waiter, not_granted("files"));
+        let list = match self.files(service, Wish::List(path)) {
+            Ok(files) => files.list(path),
+            Err(failure) => return self.fire(waiter, Outcome::Failed(failure)),
         };
-        let list = files.list(path);
         let ticket = Ticket { service, bytes: path.len(), whose: Whose::One(waiter) };
         let work = move || Answer::Outcome(list().map_or_else(Outcome::Failed, Outcome::Entries));
         self.submit(Lane::Files, ticket, Box::new(work));
+    }
+
+    /// The files of a service, as far as they are granted.
+    fn files(&mut self, service: usize, wish: Wish<'_>) -> Result<&mut Files<Waiter>, Failure> {
+        let service = &mut self.services[service];
+        service.granted(service.settings.grants.ask(wish), self.told)?;
+        service.files.as_mut().ok_or_else(|| denied(&wish))
+    }
+
+    /// Looks up a name for a plugin.
+    pub(super) fn look_up_for(
+        &mut self,
+        waiter: Waiter,
+        service: usize,
+        name: &str,
+        family: Family,
+    ) {
+        let verdict = self.services[service].settings.grants.ask(Wish::LookUp(name));
+        match self.granted(service, verdict) {
+            Ok(()) => self.look_up(Naming::Lookup(waiter), service, name, family),
+            Err(failure) => self.fire(waiter, Outcome::Failed(failure)),
+        }
     }
 
     /// Looks up a name for a plugin or for a connection to be.
@@ -162,7 +187,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         run: fn(&Database, &[Statement], &Stopped) -> Result<Outcome, Failure>,
     ) {
         let bytes = statements.iter().map(Statement::size).sum();
-        self.ask_database(waiter, bytes, lane, move |database, stopped| {
+        self.ask_database(waiter, Wish::Sql, bytes, lane, move |database, stopped| {
             run(database, &statements, stopped)
         });
     }
@@ -171,7 +196,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn ask_keys(&mut self, waiter: Waiter, operation: Box<Operation>) {
         let now = self.lent().wall;
         let lane = if operation.reads() { Lane::Reads } else { Lane::Writes };
-        self.ask_database(waiter, operation.size(), lane, move |database, stopped| {
+        let bytes = operation.size();
+        self.ask_database(waiter, Wish::KeyValue, bytes, lane, move |database, stopped| {
             operation.run(&KeyValue::new(database.clone()), now, stopped)
         });
     }
@@ -179,6 +205,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn ask_database(
         &mut self,
         (life_id, id): Waiter,
+        wish: Wish<'_>,
         bytes: usize,
         lane: Lane,
         work: impl FnOnce(&Database, &Stopped) -> Result<Outcome, Failure> + Send + 'static,
@@ -189,8 +216,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if !self.asked(life_id, id, Behind::Work(stop)) {
             return;
         }
-        let Some(database) = self.services[service].settings.database.clone() else {
-            return self.fire((life_id, id), not_granted("sql and no key-value"));
+        let database = match self.services[service].database(wish, self.told) {
+            Ok(database) => database,
+            Err(failure) => return self.fire((life_id, id), Outcome::Failed(failure)),
         };
         // In memory one connection does both: what reads would wait beside what writes.
         let lane = if database.reads_beside_writes() { lane } else { Lane::Writes };
@@ -208,12 +236,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if !self.asked(life_id, id, Behind::Work(stop)) {
             return;
         }
+        let name = str::from_utf8(name).expect("a wasm string was checked to be UTF-8").to_owned();
+        let verdict = self.services[service].settings.grants.ask(Wish::Job(&name));
+        if let Err(failure) = self.granted(service, verdict) {
+            return self.fire((life_id, id), Outcome::Failed(failure));
+        }
         let settings = &self.services[service].settings;
         if self.services[service].jobs >= settings.jobs {
             let failure = Failure::limit("jobs", format_args!("{} run or wait", settings.jobs));
             return self.fire((life_id, id), Outcome::Failed(failure));
         }
-        let name = str::from_utf8(name).expect("a wasm string was checked to be UTF-8").to_owned();
         let (limits, config) = (settings.job_limits.clone(), settings.config.clone());
         let bytes = name.len() + input.len();
         let outbox = Box::new(self.lent().branch());
@@ -303,10 +335,6 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.resolved(naming, resolved);
         }
     }
-}
-
-pub(super) fn not_granted(grant: &str) -> Outcome {
-    Outcome::Failed(Failure::new("denied", format!("the service grants no {grant}")))
 }
 
 /// What the questions of one service that the pool works on may hold of a worker's memory, in

@@ -11,7 +11,8 @@ use crate::capability::files::Root;
 use crate::capability::resolver;
 use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
-use crate::config::{Config, Instances, PluginSource, Service, Store};
+use crate::config::{Config, Instances, PluginSource, Service};
+use crate::grants::{Grant, Store};
 use crate::plugin::{Engines, Instance, Limits, Outbox, Plugin, ServiceFacts, Ticker};
 use crate::reactor::{Policies, Restarts, ServiceSettings};
 use crate::throttle::Rates;
@@ -19,20 +20,43 @@ use crate::transport::endpoint::Carries;
 use crate::transport::tls::TlsSettings;
 use crate::walls::Carried;
 
-/// Loads every plugin, without running it.
+/// Loads every plugin, without running it. Adds what each imports to `imports`, in the order of the
+/// services: of all, though one can't be served.
 pub(super) fn load(
     config: &Config,
     plugins: &[Vec<u8>],
     engines: &Engines,
+    imports: &mut Vec<Vec<String>>,
 ) -> Result<Vec<ServiceSettings>> {
     let written: Arc<[ServiceFacts]> = config.services.iter().map(as_written).collect();
-    let services = config.services.iter().zip(plugins);
-    services
-        .map(|(service, bytes)| {
-            load_service(service, &written, bytes, engines)
-                .with_context(|| format!("service.{}", service.name))
-        })
-        .collect()
+    let load = |(service, bytes): (&Service, &Vec<u8>)| {
+        let mut of_service = Vec::new();
+        let loaded = load_service(service, &written, bytes, engines, &mut of_service)
+            .with_context(|| format!("service.{}", service.name));
+        warn_of_dry_run(service, &of_service);
+        imports.push(of_service);
+        loaded
+    };
+    let all: Vec<_> = config.services.iter().zip(plugins).map(load).collect();
+    all.into_iter().collect()
+}
+
+/// Says where grants protect nothing, and what they would refuse at once.
+fn warn_of_dry_run(service: &Service, imports: &[String]) {
+    let name = &*service.name;
+    if service.grants.dry_run {
+        tracing::warn!(
+            service = name,
+            "grants.dry-run is on: the service is not protected by its grants; what they would \
+             refuse is let through, and logged"
+        );
+        if let Some(missing) = service.grants.missing(imports) {
+            tracing::warn!(
+                service = name,
+                "grants.dry-run: the plugin would be refused: {missing}"
+            );
+        }
+    }
 }
 
 /// A service before its endpoints are bound.
@@ -46,6 +70,7 @@ fn load_service(
     written: &Arc<[ServiceFacts]>,
     bytes: &[u8],
     engines: &Engines,
+    imports: &mut Vec<String>,
 ) -> Result<ServiceSettings> {
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
     // Without a connection to wait for, there is one instance, from start to stop.
@@ -57,11 +82,12 @@ fn load_service(
         deadline: service.limits.job_deadline,
         ..(*limits).clone()
     });
-    let mut plugin = Plugin::load(engines, bytes, &service.grants.keys(), &limits, per_connection)
-        .with_context(|| format!("can't serve the plugin {}", path.display()))?;
+    let mut plugin =
+        Plugin::load(engines, bytes, &service.grants, &limits, per_connection, imports)
+            .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     check_exports(service, &plugin)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
-    if service.grants.services {
+    if service.grants.allows(Grant::Services) {
         plugin.set_services(Arc::clone(written));
     }
     let config = service.config.to_string();
@@ -97,16 +123,14 @@ fn load_service(
         linger: wanted.linger,
         handshake: wanted.handshake,
         handshakes: wanted.handshakes,
+        grants: Arc::new(service.grants.clone()),
         files: None,
         cached_files: wanted.cached_files,
         look_up: resolver::system(),
         cached_names: wanted.cached_names,
-        connect: service.grants.connect.clone().into(),
         outgoing: wanted.outgoing,
-        listen: service.grants.listen.clone().into(),
         listeners: wanted.listeners,
         correspondents: wanted.correspondents,
-        multicast: service.grants.multicast.clone().into(),
         groups: wanted.groups,
         job_limits,
         jobs: wanted.jobs,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use rustls::RootCertStore;
 
 use crate::config::{Config, Service, Tls};
+use crate::grants::Grant;
 use crate::reactor::ServiceSettings;
 use crate::transport::endpoint::Identity;
 use crate::transport::tls::TlsSettings;
@@ -71,7 +72,7 @@ impl Loading<'_> {
         } else {
             settings.endpoints.resize(listen.len(), None);
         }
-        if !grants.connect.is_empty() || tls.trust.is_some() {
+        if grants.allows(Grant::Connect) || tls.trust.is_some() {
             settings.client = Some(settings::client(self.client_side()?)?);
         }
         Ok(settings)

@@ -131,6 +131,13 @@ impl ListenRange {
     }
 }
 
+impl Candidates {
+    /// Whether there is nothing to try: the endpoint isn't granted.
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+}
+
 impl Iterator for Candidates {
     type Item = Endpoint;
 

@@ -5,12 +5,15 @@ use std::mem;
 use super::of_life;
 use super::peer::address_of;
 use crate::arena::Id;
+use crate::grants::Verdict;
 use crate::net::Net;
 use crate::net::datagram::Part;
 use crate::plugin;
 use crate::pool::Pool;
+use crate::reactor::granted::WOULD;
 use crate::reactor::life::Life;
 use crate::reactor::seen::Seen;
+use crate::reactor::service::Service;
 use crate::reactor::{Answer, Reactor};
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -23,8 +26,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         parts: &[plugin::Part],
     ) {
         let Some(socket) = of_life(&mut self.sockets.all, life, id) else { return };
-        let service = &mut self.services[socket.service];
-        let settings = &service.settings;
+        let Service { settings, denied: dropped, dry_runs, .. } =
+            &mut self.services[socket.service];
+        let grants = &*settings.grants;
         let going = &mut self.sockets.going;
         let (mut denied, mut denials) = (None, 0);
         for part in parts {
@@ -33,7 +37,20 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let allowed = match (&socket.peer, going.last()) {
                 (Some(one), _) => *one == peer,
                 (None, Some(last)) if last.peer == peer => peer != Part::nobody(),
-                (None, _) => socket.correspondents.know(&peer) || settings.may_send_to(&peer),
+                (None, _) if socket.correspondents.know(&peer) => true,
+                (None, _) => match grants.send(&peer) {
+                    Verdict::Granted(None) => true,
+                    Verdict::Granted(Some(opened)) => {
+                        peer = opened;
+                        true
+                    }
+                    Verdict::DryRun(opened, wish) => {
+                        dry_runs.tell((&settings.name, grants), &wish, WOULD, self.told);
+                        peer = opened.unwrap_or(peer);
+                        true
+                    }
+                    Verdict::Refused(_) => false,
+                },
             };
             if !allowed {
                 denied = Some(mem::replace(&mut peer, Part::nobody()));
@@ -42,7 +59,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             going.push(Part { peer, length: part.length as usize });
         }
         if let Some(peer) = denied
-            && let Some(count) = service.denied.happened(denials, self.told)
+            && let Some(count) = dropped.happened(denials, self.told)
         {
             let name = &*settings.name;
             tracing::warn!(

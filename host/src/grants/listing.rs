@@ -1,0 +1,160 @@
+//! What a component imports, set beside what its service grants.
+
+use super::{Grant, Grants, Store};
+
+/// A line of what a plugin asks for and what it gets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// What it imports, or `-`.
+    pub import: String,
+    /// The key of the grant that this needs, or `-`.
+    pub key: &'static str,
+    /// The grant's value, as the configuration has it; `-` where none is needed, [`MISSING`] where
+    /// it isn't given, [`UNUSED`] where nothing needs it.
+    pub gets: String,
+}
+
+/// What takes a grant that isn't given.
+pub const MISSING: &str = "missing";
+
+/// What is granted and not imported.
+pub const UNUSED: &str = "unused";
+
+/// What an import needs.
+enum Need {
+    Grant(Grant),
+    Nothing,
+    /// This host doesn't have it.
+    Unknown,
+}
+
+impl Grants {
+    /// Whether a component may have all that it imports.
+    ///
+    /// # Errors
+    /// Says what this host does not have, or what is missing in the `grants` table.
+    pub fn check(&self, imports: &[String]) -> Result<(), String> {
+        let unknown = imports.iter().filter(|import| matches!(need(import), Need::Unknown));
+        let unknown: Vec<_> = unknown.map(String::as_str).collect();
+        if !unknown.is_empty() {
+            let (shown, left) = unknown.split_at(unknown.len().min(UNKNOWN));
+            let shown = shown.join(", ");
+            let more =
+                if left.is_empty() { String::new() } else { format!(" and {} more", left.len()) };
+            return Err(format!("it imports what this host does not have: {shown}{more}"));
+        }
+        match self.missing(imports) {
+            Some(missing) if !self.dry_run => Err(missing),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a component imports that isn't granted, in words, if it does.
+    pub fn missing(&self, imports: &[String]) -> Option<String> {
+        let missing = imports.iter().filter_map(|import| match need(import) {
+            Need::Grant(grant) if !self.gives(grant) => Some((interface(import)?, grant.key())),
+            _ => None,
+        });
+        let (interfaces, keys): (Vec<_>, Vec<_>) = missing.unzip();
+        (!keys.is_empty()).then(|| {
+            let (interfaces, keys) = (interfaces.join(", "), keys.join(", "));
+            format!(
+                "it imports {interfaces}, which its service does not grant; add {keys} to `grants`"
+            )
+        })
+    }
+
+    /// A line for each import, and for each grant that none of them needs.
+    pub fn lines(&self, imports: &[String]) -> Vec<Line> {
+        let needs = |wanted: Grant| {
+            imports.iter().any(|import| matches!(need(import), Need::Grant(it) if it == wanted))
+        };
+        let unused = |grant: &Grant| self.gives(*grant) && !needs(*grant);
+        let unused = Grant::ALL.into_iter().filter(unused).map(|grant| Line {
+            import: "-".to_owned(),
+            key: grant.key(),
+            gets: UNUSED.to_owned(),
+        });
+        imports.iter().map(|import| self.line_of(import)).chain(unused).collect()
+    }
+
+    fn line_of(&self, import: &str) -> Line {
+        let (key, gets) = match need(import) {
+            Need::Grant(grant) => {
+                let value = self.value(grant);
+                (grant.key(), value.unwrap_or_else(|| MISSING.to_owned()))
+            }
+            Need::Nothing => ("-", "-".to_owned()),
+            Need::Unknown => ("-", "unknown".to_owned()),
+        };
+        Line { import: interface(import).unwrap_or(import).to_owned(), key, gets }
+    }
+
+    /// What stands behind a grant's key.
+    fn value(&self, grant: Grant) -> Option<String> {
+        self.gives(grant).then(|| match grant {
+            Grant::Connect => list(&self.connect),
+            Grant::Files => {
+                let folder = self.files.as_deref().unwrap_or(&self.folder);
+                format!("{{ read = {} }}", quoted(&folder.display().to_string()))
+            }
+            Grant::Jobs | Grant::Resolver | Grant::Services => "true".to_owned(),
+            Grant::KeyValue | Grant::Sql => store(self.database().unwrap_or(Store::File)),
+            Grant::Listen => list(&self.listen),
+            Grant::Multicast => list(&self.multicast),
+        })
+    }
+}
+
+/// The interface of the contract that a component imports, of whatever version.
+fn interface(import: &str) -> Option<&str> {
+    import.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next())
+}
+
+fn need(import: &str) -> Need {
+    let Some(interface) = interface(import) else { return Need::Unknown };
+    let grant = GRANTS.iter().find(|(granted, _)| *granted == interface);
+    match grant {
+        Some((_, grant)) => Need::Grant(*grant),
+        None if GROUND.contains(&interface) => Need::Nothing,
+        None => Need::Unknown,
+    }
+}
+
+/// Interfaces that need no grant.
+const GROUND: [&str; 9] =
+    ["clock", "datagrams", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
+
+/// Interfaces that need a grant.
+const GRANTS: [(&str, Grant); 9] = [
+    ("client-endpoints", Grant::Connect),
+    ("files", Grant::Files),
+    ("jobs", Grant::Jobs),
+    ("key-value", Grant::KeyValue),
+    ("multicast", Grant::Multicast),
+    ("resolver", Grant::Resolver),
+    ("server-endpoints", Grant::Listen),
+    ("services", Grant::Services),
+    ("sql", Grant::Sql),
+];
+
+/// A list of strings, as TOML has it.
+pub(super) fn list(items: &[impl ToString]) -> String {
+    let items: Vec<_> = items.iter().map(|item| quoted(&item.to_string())).collect();
+    format!("[{}]", items.join(", "))
+}
+
+pub(super) fn store(store: Store) -> String {
+    match store {
+        Store::File => quoted("file"),
+        Store::Memory => quoted(":memory:"),
+    }
+}
+
+/// A string, as TOML has it. What JSON escapes, TOML reads; TOML alone escapes DEL.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// How many of the imports that are unknown a message has.
+const UNKNOWN: usize = 8;
