@@ -15,7 +15,6 @@ pub(super) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("bad_input::a_plugin_cut_anywhere", a_plugin_cut_anywhere),
         trial("bad_input::a_plugin_with_wrong_bytes", a_plugin_with_wrong_bytes),
-        trial("bad_input::a_plugin_that_is_not_granted_what_it_imports", not_granted),
         trial("bad_input::a_plugin_that_refuses_its_config", refuses_its_config),
     ];
     for &(name, component, words) in CASES {
@@ -121,11 +120,6 @@ fn a_plugin_with_wrong_bytes() -> Result<()> {
             .with_context(|| format!("{:?}", bytes.escape_ascii().to_string()))?;
     }
     Ok(())
-}
-
-fn not_granted() -> Result<()> {
-    let http = fs::read(guests::component("guests/http")?)?;
-    refused(&http, &["files", "grant"])
 }
 
 fn refuses_its_config() -> Result<()> {

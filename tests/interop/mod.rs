@@ -10,6 +10,7 @@ mod discovery;
 mod endpoints;
 mod examples;
 mod faults;
+mod grants;
 mod guestbook;
 mod hostile;
 mod http;
@@ -51,6 +52,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         endpoints::trials(),
         examples::trials(),
         faults::trials(),
+        grants::trials(),
         guestbook::trials(),
         hostile::trials(),
         http::trials(),
@@ -126,7 +128,7 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 16] = [
+const GUESTS: [(&str, &str); 17] = [
     ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
     ("@discovery", "guests/discovery"),
@@ -143,4 +145,5 @@ const GUESTS: [(&str, &str); 16] = [
     ("@timing", "tests/guests/timing"),
     ("@unruly", "tests/guests/unruly"),
     ("@upgrader", "tests/guests/upgrader"),
+    ("@wisher", "tests/guests/wisher"),
 ];

@@ -12,13 +12,11 @@ use libtest_mimic::Trial;
 use tempfile::TempDir;
 use torsade_tests::host::Host;
 
-use super::bad_configuration::message;
-use super::{folder, trial};
+use super::folder;
 
 pub(super) fn trials() -> Vec<Trial> {
     let mut trials = statements::trials();
     trials.extend(keys::trials());
-    trials.push(trial("store::without_its_grants_it_is_refused", without_its_grants));
     trials
 }
 
@@ -99,22 +97,4 @@ impl Client {
         // Nothing is left of it: the next one is answered.
         self.expect("query\tSELECT 1 AS a", "rows\ta | integer 1")
     }
-}
-
-fn without_its_grants() -> Result<()> {
-    for (grants, missing) in [
-        ("", "imports sql, key-value, which its service does not grant"),
-        ("sql = \":memory:\"", "imports key-value, which its service does not grant"),
-        ("key-value = \":memory:\"", "imports sql, which its service does not grant"),
-    ] {
-        let folder = folder(&format!(
-            "[service.store]\nplugin = \"@store\"\nlisten = [\"tcp:0\"]\ngrants = {{ {grants} }}\n"
-        ))?;
-        for command in ["check", "up"] {
-            let said = message(command, folder.path())?;
-            let is_told = said.contains("service.store") && said.contains(missing);
-            ensure!(is_told, "{missing} is not in {said}");
-        }
-    }
-    Ok(())
 }

@@ -19,6 +19,8 @@ use torsade_tests::host::{Host, PATIENCE, POLL};
 
 use super::{folder, trial};
 
+pub(super) use listening::own_address;
+
 pub(super) fn trials() -> Vec<Trial> {
     let parts = [
         connecting::trials(),
