@@ -122,9 +122,20 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     fn refuse_header(&mut self, id: ConnId<N::Stream>, problem: &str) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let settings = &self.services[conn.service].settings;
+        let service = &mut self.services[conn.service];
+        let told = service.refused_headers.happened(self.told);
+        let (settings, peer) = (&service.settings, &conn.peer);
         let (service, endpoint) = (&*settings.name, settings.endpoint_name(conn.origin));
-        tracing::warn!(service, endpoint, peer = %conn.peer, "a connection is refused: {problem}");
+        match told {
+            None => tracing::debug!(service, endpoint, %peer, "a connection is refused: {problem}"),
+            Some(1) => {
+                tracing::warn!(service, endpoint, %peer, "a connection is refused: {problem}");
+            }
+            Some(count) => {
+                let what = format!("{count} connections are refused, this one: {problem}");
+                tracing::warn!(service, endpoint, %peer, "{what}");
+            }
+        }
         conn.stream.end(End::Aborted("its PROXY header is not right"));
         self.touch(id);
     }

@@ -22,5 +22,26 @@ impl Quiet {
     }
 }
 
+/// The same for what happens in different ways: of these the log is told the first few.
+#[derive(Default)]
+pub(super) struct Few {
+    told: u32,
+    rest: Quiet,
+}
+
+impl Few {
+    /// It happened now. Says how often since the log was last told, where it may be told again.
+    pub(super) fn happened(&mut self, now: Instant) -> Option<u64> {
+        if self.told < FEW {
+            self.told += 1;
+            return Some(1);
+        }
+        self.rest.happened(1, now)
+    }
+}
+
+/// How many are told at once.
+const FEW: u32 = 10;
+
 /// How long nothing more is said.
 const QUIET: Duration = Duration::from_secs(60);

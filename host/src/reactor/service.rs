@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::granted::DryRuns;
 use super::life::{Life, Waiter};
 use super::policies::Policies;
-use super::quiet::Quiet;
+use super::quiet::{Few, Quiet};
 use super::restart::{Failures, Restarts};
 use super::share::Share;
 use super::throttle::Line;
@@ -159,6 +159,8 @@ pub(super) struct Service {
     pub(super) failures: Failures,
     /// What it takes of the worker's time, and what waits for others.
     pub(super) share: Share,
+    /// Headers of proxies that were refused.
+    pub(super) refused_headers: Few,
     /// Datagrams of peers that may not come.
     pub(super) kept_out: Quiet,
     /// Datagrams to peers that nothing is granted to be sent to.
@@ -189,6 +191,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             reached: BTreeMap::new(),
             failures: Failures::default(),
             share: Share::default(),
+            refused_headers: Few::default(),
             kept_out: Quiet::default(),
             denied: Quiet::default(),
             dry_runs: DryRuns::default(),
