@@ -59,7 +59,7 @@ pub(crate) fn measure(
     let asking = wrk::Asking { scheme: "http", file, connections };
     let load = |peer: &Peer| wrk::run(place, peer.port, &asking, arguments.seconds);
     let mut pairs = Vec::new();
-    for run in 1..=arguments.runs {
+    for run in 1..=arguments.runs() {
         let ours = match arguments.noise {
             true => outside(row, place, load),
             false => inside(row, place, lookup, load),
@@ -113,7 +113,8 @@ fn inside(
 
 fn outside(row: &Row, place: &Workplace, load: impl Fn(&Peer) -> Result<Report>) -> Result<Sample> {
     let peer = Peer::start(row.theirs, place)?;
-    let mut burning = Process::start(place.server_core, BURN, &[COMPUTING.to_string()])?;
+    let mut burning =
+        Process::start(place.server_core, BURN, &[COMPUTING.to_string(), NICENESS.to_string()])?;
     ensure!(burning.line()? == GO, "nothing burns");
     sample(&peer, load, || Ok(sum(&burning.thread_seconds()?, |_| true)))
 }
@@ -194,9 +195,9 @@ fn name_servers(place: &Workplace) -> PathBuf {
     place.path().join("resolv.conf")
 }
 
-/// Computes on so many threads without end.
-pub(crate) fn burn(threads: usize) -> Result<()> {
-    rustix::process::nice(NICENESS)?;
+/// Computes on so many threads without end, as nice as that.
+pub(crate) fn burn(threads: usize, niceness: i32) -> Result<()> {
+    rustix::process::nice(niceness)?;
     let spin = || {
         loop {
             black_box(());

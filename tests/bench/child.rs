@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use torsade_tests::holdings::{self, Holdings};
 
 use crate::roles::PINNED;
 
@@ -77,21 +78,15 @@ impl Server {
         thread_seconds(&self.process)
     }
 
-    /// The resident memory of the server and its own children, in bytes, less what they share:
-    /// all sandboxes of a plugin map the same pages of its data, of which there is one copy, but
-    /// which the kernel counts for each.
+    /// The resident memory of the server and its own children, in bytes, less what they share.
     pub(crate) fn resident_bytes(&self) -> Result<f64> {
-        let mut kibibytes = 0;
-        for id in self.family()? {
-            let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-            let field = |name: &str| -> Result<u64> {
-                let line = status.lines().find_map(|line| line.strip_prefix(name));
-                let line = line.ok_or_else(|| anyhow!("process {id} has no {name}"))?;
-                Ok(line.trim_end_matches("kB").trim().parse()?)
-            };
-            kibibytes += field("VmRSS:")?.saturating_sub(field("RssShmem:")?);
-        }
-        Ok(kibibytes as f64 * 1024.0)
+        let all = self.family()?.into_iter().map(holdings::resident);
+        Ok(all.sum::<Result<usize>>()? as f64)
+    }
+
+    /// What the server has of its system, without its children.
+    pub(crate) fn holdings(&self) -> Result<Holdings> {
+        Holdings::of(self.process.0.id())
     }
 
     fn family(&self) -> Result<Vec<u32>> {

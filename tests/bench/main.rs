@@ -9,6 +9,7 @@ mod blocking;
 mod child;
 mod datagrams;
 mod epoll;
+mod hostile;
 mod load;
 mod machine;
 mod peers;
@@ -19,6 +20,7 @@ mod runs;
 mod show;
 mod table;
 mod timers;
+mod traps;
 mod workplace;
 mod wrk;
 
@@ -43,12 +45,22 @@ fn bench(words: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let rows = rows::chosen(&arguments.words)?;
-    let place = Workplace::prepare(&arguments, &rows)?;
-    let mut table = table::Table::new(machine::describe(&place), &arguments);
-    for row in rows {
-        table.add(row, runs::measure(row, &place, &arguments));
+    let hostile = hostile::chosen(&arguments.words);
+    let place = Workplace::prepare(&arguments, &rows, &hostile)?;
+    let mut passed = true;
+    if !rows.is_empty() {
+        let mut table = table::Table::new(machine::describe(&place), &arguments);
+        for row in rows {
+            table.add(row, runs::measure(row, &place, &arguments));
+        }
+        print!("{table}");
+        passed = table.passed();
     }
-    print!("{table}");
-    let failed = arguments.strict && !table.passed();
+    if !hostile.is_empty() {
+        let (table, none_harmed) = hostile::measure(&hostile, &place, &arguments)?;
+        print!("{table}");
+        passed &= none_harmed;
+    }
+    let failed = arguments.strict && !passed;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use rustls::ClientConfig;
+use torsade_tests::{http, tls};
 
 use crate::child::Server;
-use crate::load::{dial, http, tls};
+use crate::load::dial;
 use crate::roles::{SERVE_DATAGRAMS, SERVE_EPOLL};
 use crate::rows::{Guest, Instances, Kind, SMALL};
 use crate::workplace::Workplace;
-use crate::{blocking, timers};
+use crate::{blocking, timers, traps};
 
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(10);
@@ -41,6 +42,15 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts a server with fresh processes on the server's core.
     pub(crate) fn start(kind: Kind, place: &Workplace) -> Result<Self> {
+        Self::start_with(kind, "", place)
+    }
+
+    /// Starts torsade with the service of the HTTP rows, and others beside it.
+    pub(crate) fn start_beside(others: &str, place: &Workplace) -> Result<Self> {
+        Self::start_with(Kind::Torsade(Guest::Http, Instances::PerWorker), others, place)
+    }
+
+    fn start_with(kind: Kind, others: &str, place: &Workplace) -> Result<Self> {
         let port = free_port()?;
         let mut behind = None;
         let server = match kind {
@@ -59,10 +69,11 @@ impl Peer {
                     | Guest::Echo
                     | Guest::Http
                     | Guest::Https
+                    | Guest::Tenth
                     | Guest::Timing => vec![port],
                     Guest::Portforward(hops) => start_chain(place, port, hops, &mut behind)?,
                 };
-                start_torsade(place, &chain, guest, instances)?
+                start_torsade(place, &chain, guest, instances, others)?
             }
         };
         let mut peer = Self { server, _behind: behind, port };
@@ -108,7 +119,7 @@ fn start_chain(
 }
 
 /// A port that nobody listens on at this moment.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
@@ -240,10 +251,11 @@ fn start_torsade(
     chain: &[u16],
     guest: Guest,
     instances: Instances,
+    others: &str,
 ) -> Result<Server> {
     let folder = place.path().join("torsade");
     fs::create_dir_all(&folder)?;
-    let mut toml = torsade_toml(place, chain, guest, instances);
+    let mut toml = torsade_toml(place, chain, guest, instances) + others;
     let mut words = vec![place.torsade.clone(), "up".into(), folder.clone()];
     if guest == Guest::Blocking {
         toml += &blocking::service(place);
@@ -280,6 +292,7 @@ fn torsade_toml(place: &Workplace, chain: &[u16], guest: Guest, instances: Insta
                 text += &service(hop[0], guest, instances, &most, &more);
             }
         }
+        Guest::Tenth => text += &service(chain[0], guest, instances, traps::LIMITS, ""),
         Guest::Timing => {
             let more = format!("grants = {{ connect = [{:?}] }}\n", timers::TARGETS);
             text += &service(chain[0], guest, instances, timers::LIMITS, &more);
@@ -318,6 +331,7 @@ impl Guest {
             Self::Datagrams | Self::Echo => "guests/echo",
             Self::Http | Self::Https => "guests/http",
             Self::Portforward(_) => "guests/portforward",
+            Self::Tenth => "tests/guests/tenth",
             Self::Timing => "tests/guests/timing",
         }
     }

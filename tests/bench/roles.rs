@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-use crate::{blocking, datagrams, epoll, load};
+use crate::{blocking, datagrams, epoll, hostile, load};
 
 /// Becomes another program on one core: `PINNED CORE PROGRAM ARGUMENT…`.
 pub(crate) const PINNED: &str = "--pinned";
@@ -20,14 +20,18 @@ pub(crate) const LOAD_ECHO: &str = "--load-echo";
 pub(crate) const SERVE_DATAGRAMS: &str = "--serve-datagrams";
 /// The load of the row of datagrams: `LOAD_DATAGRAMS PORT SOCKETS SIZE SECONDS`.
 pub(crate) const LOAD_DATAGRAMS: &str = "--load-datagrams";
-/// The load of the row of new connections: `LOAD_CONNECT PORT SECONDS`.
+/// The load of the rows of new connections: `LOAD_CONNECT PORT SECONDS BESIDE`.
 pub(crate) const LOAD_CONNECT: &str = "--load-connect";
 /// The load of the row of handshakes: `LOAD_HANDSHAKES PORT CONNECTIONS SECONDS PATH`.
 pub(crate) const LOAD_HANDSHAKES: &str = "--load-handshakes";
 /// The load of the idle rows: `LOAD_IDLE PORT WARM COUNT PATH [AUTHORITY]`.
 pub(crate) const LOAD_IDLE: &str = "--load-idle";
-/// The outside work of the row `blocking`: `BURN THREADS`.
+/// Outside work: `BURN THREADS NICENESS`.
 pub(crate) const BURN: &str = "--burn";
+/// Whoever is hostile: `ATTACK NAME PORT`.
+pub(crate) const ATTACK: &str = "--attack";
+/// The load of the row of traps: `LOAD_TENTH PORT WARM COUNT TRAPS`.
+pub(crate) const LOAD_TENTH: &str = "--load-tenth";
 /// The load of the row with a slow reader: `LOAD_SLOW PORT LENGTH`.
 pub(crate) const LOAD_SLOW: &str = "--load-slow";
 
@@ -38,16 +42,26 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
         PINNED => become_pinned(rest),
         SERVE_DATAGRAMS => number(rest, 0).and_then(datagrams::serve),
         SERVE_EPOLL => number(rest, 0).and_then(epoll::serve),
-        BURN => number(rest, 0).and_then(blocking::burn),
+        ATTACK => attack(rest),
+        BURN => burn(rest),
         LOAD_DATAGRAMS => load_datagrams(rest),
         LOAD_ECHO => load_echo(rest),
         LOAD_CONNECT => load_connect(rest),
         LOAD_HANDSHAKES => load_handshakes(rest),
         LOAD_IDLE => load_idle(rest),
         LOAD_SLOW => load_slow(rest),
+        LOAD_TENTH => load_tenth(rest),
         _ => return None,
     };
     Some(played.map(|()| ExitCode::SUCCESS).context(format!("as {role}")))
+}
+
+fn attack(rest: &[String]) -> Result<()> {
+    hostile::attack::run(rest.first().ok_or_else(|| anyhow!("no name"))?, number(rest, 1)?)
+}
+
+fn burn(rest: &[String]) -> Result<()> {
+    blocking::burn(number(rest, 0)?, number(rest, 1)?)
 }
 
 fn load_datagrams(rest: &[String]) -> Result<()> {
@@ -59,7 +73,7 @@ fn load_echo(rest: &[String]) -> Result<()> {
 }
 
 fn load_connect(rest: &[String]) -> Result<()> {
-    load::connect::run(number(rest, 0)?, number(rest, 1)?)
+    load::connect::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?)
 }
 
 fn load_handshakes(rest: &[String]) -> Result<()> {
@@ -75,6 +89,10 @@ fn load_idle(rest: &[String]) -> Result<()> {
 
 fn load_slow(rest: &[String]) -> Result<()> {
     load::slow::run(number(rest, 0)?, number(rest, 1)?)
+}
+
+fn load_tenth(rest: &[String]) -> Result<()> {
+    load::tenth::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, number(rest, 3)?)
 }
 
 fn number<T: std::str::FromStr>(words: &[String], nth: usize) -> Result<T> {

@@ -1,6 +1,10 @@
 //! What is measured: one entry for each row of the table.
 
+use std::slice;
+
 use anyhow::{Result, bail};
+
+use crate::hostile;
 
 /// A row: a server beside another one, under the same load.
 pub(crate) struct Row {
@@ -53,6 +57,8 @@ pub(crate) enum Guest {
     Http,
     /// The same, over TLS.
     Https,
+    /// `tests/guests/tenth`
+    Tenth,
     /// `tests/guests/timing`
     Timing,
     /// `guests/portforward`: so many services, as [`Kind::Haproxy`].
@@ -73,8 +79,8 @@ pub(crate) enum Instances {
 pub(crate) enum Load {
     /// That of `Http`, while other work goes on: see `blocking`.
     Blocking(usize, &'static File),
-    /// Connections one after another.
-    Connect,
+    /// Connections one after another, while so many others say nothing any more.
+    Connect(usize),
     /// So many sockets, each with a window of datagrams of so many bytes on its way.
     Datagrams(usize, usize),
     /// So many connections, each with one message of so many bytes on its way.
@@ -91,6 +97,8 @@ pub(crate) enum Load {
     IdleTls,
     /// Timers: see `timers`.
     Timers,
+    /// Connections of which some trap: see `traps`.
+    Traps,
     /// One connection that sends so many bytes and reads them slowly.
     Slow(u64),
 }
@@ -147,6 +155,7 @@ const HTTPS: Kind = Kind::Torsade(Guest::Https, Instances::PerWorker);
 const TIMING: Kind = Kind::Torsade(Guest::Timing, Instances::PerWorker);
 const BLOCKING: Kind = Kind::Torsade(Guest::Blocking, Instances::PerWorker);
 const SMALL_HTTP: Load = Load::Http(64, &SMALL);
+const TENTH: Kind = Kind::Torsade(Guest::Tenth, Instances::PerConnection);
 const FORWARD: Kind = Kind::Torsade(Guest::Portforward(1), Instances::PerWorker);
 const FORWARD_TWICE: Kind = Kind::Torsade(Guest::Portforward(2), Instances::PerWorker);
 const CHUNK: usize = 64 * 1024;
@@ -239,9 +248,29 @@ pub(crate) static ROWS: &[Row] = &[
         against: "bare epoll loop",
         ours: OWN_ECHO,
         theirs: Kind::Epoll,
-        load: Load::Connect,
+        load: Load::Connect(0),
         unit: Unit::Microseconds,
         target: Target::Difference(30.0),
+    },
+    Row {
+        name: "connect-own-10000",
+        work: "the same while 10,000 others are open, each in its sandbox",
+        against: "bare epoll loop with as many",
+        ours: OWN_ECHO,
+        theirs: Kind::Epoll,
+        load: Load::Connect(10_000),
+        unit: Unit::Microseconds,
+        target: Target::Difference(30.0),
+    },
+    Row {
+        name: "trap-tenth",
+        work: "growth of memory over 100,000 connections of which each tenth traps (one run)",
+        against: "as many, of which none traps",
+        ours: TENTH,
+        theirs: TENTH,
+        load: Load::Traps,
+        unit: Unit::Bytes,
+        target: Target::Value(1024.0 * 1024.0),
     },
     Row {
         name: "tls-small",
@@ -325,12 +354,14 @@ pub(crate) static ROWS: &[Row] = &[
     },
 ];
 
-/// The rows whose names contain one of the words; all for no words.
+/// The rows whose names contain one of the words; all for no words. A word may name some of
+/// `hostile` instead.
 pub(crate) fn chosen(words: &[String]) -> Result<Vec<&'static Row>> {
     for word in words {
-        if !ROWS.iter().any(|row| row.name.contains(word.as_str())) {
+        let is_row = ROWS.iter().any(|row| row.name.contains(word.as_str()));
+        if !is_row && hostile::chosen(slice::from_ref(word)).is_empty() {
             let names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
-            bail!("no row is named {word:?}; there are {}", names.join(", "));
+            bail!("no row is named {word:?}; there are {}, and hostile", names.join(", "));
         }
     }
     let wanted = |row: &&Row| words.is_empty() || words.iter().any(|word| row.name.contains(word));

@@ -16,7 +16,7 @@ use crate::roles::{
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
 use crate::wrk::Asking;
-use crate::{blocking, timers, wrk};
+use crate::{blocking, timers, traps, wrk};
 
 /// The connections of the idle rows before memory is read first, which fill what a server
 /// allocates once.
@@ -58,14 +58,15 @@ pub(crate) type Pair = [Sample; 2];
 pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Result<Vec<Pair>> {
     match row.load {
         Load::Timers => return timers::measure(row, place, arguments),
+        Load::Traps => return traps::measure(row, place, arguments),
         Load::Blocking(connections, file) => {
             return blocking::measure(row, place, arguments, connections, file);
         }
         _ => {}
     }
     let sides = row.sides(arguments.noise);
-    let mut pairs = Vec::with_capacity(arguments.runs);
-    for run in 1..=arguments.runs {
+    let mut pairs = Vec::with_capacity(arguments.runs());
+    for run in 1..=arguments.runs() {
         let mut samples = Vec::with_capacity(2);
         for kind in sides {
             let peer = Peer::start(kind, place)?;
@@ -84,7 +85,7 @@ pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Re
 /// Tells how a run went.
 pub(crate) fn tell(row: &Row, run: usize, arguments: &Arguments, pair: &Pair) {
     let [ours, theirs] = pair.map(|sample| row.unit.show(sample.value));
-    eprintln!("bench: {} {run}/{}: {ours}, beside {theirs}", row.name, arguments.runs);
+    eprintln!("bench: {} {run}/{}: {ours}, beside {theirs}", row.name, arguments.runs());
 }
 
 fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sample> {
@@ -93,9 +94,13 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
     let (report, cpu) = match row.load {
         Load::Idle => return idle(place, peer, false),
         Load::IdleTls => return idle(place, peer, true),
-        Load::Blocking(..) | Load::Timers => unreachable!("`measure` has gone elsewhere"),
+        Load::Blocking(..) | Load::Timers | Load::Traps => {
+            unreachable!("`measure` has gone elsewhere")
+        }
         Load::Slow(length) => return slow(place, peer, length),
-        Load::Connect => timed(place, peer, LOAD_CONNECT, &[port, lasting])?,
+        Load::Connect(beside) => {
+            timed(place, peer, LOAD_CONNECT, &[port, lasting, beside.to_string()])?
+        }
         Load::Echo(connections, size) => {
             let words = [port, connections.to_string(), size.to_string(), lasting];
             timed(place, peer, LOAD_ECHO, &words)?

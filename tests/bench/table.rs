@@ -20,7 +20,7 @@ pub(crate) struct Table {
 impl Table {
     /// An empty table.
     pub(crate) fn new(machine: String, arguments: &Arguments) -> Self {
-        let (runs, seconds) = (arguments.runs, arguments.seconds);
+        let (runs, seconds) = (arguments.runs(), arguments.seconds);
         let noise = if arguments.noise { "; noise: each peer against itself" } else { "" };
         Self {
             machine,
@@ -79,22 +79,32 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}\n{}\n", self.machine, self.runs)?;
-        let head = HEAD.map(str::to_owned);
-        let wide = |line: &[String; COLUMNS], column: usize| line[column].chars().count();
-        let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-            let lines = self.lines.iter().chain([&head]);
-            lines.map(|line| wide(line, column)).max().unwrap_or_default()
-        });
-        let rule = widths.map(|width| "-".repeat(width));
-        for line in [&head, &rule].into_iter().chain(&self.lines) {
-            for (cell, width) in line.iter().zip(widths) {
-                write!(out, "| {cell:width$} ")?;
-            }
-            writeln!(out, "|")?;
-        }
+        grid(out, HEAD, &self.lines)?;
         writeln!(out, "\n{NOTES}")?;
         self.failures.iter().try_for_each(|failure| writeln!(out, "{failure}"))
     }
+}
+
+/// Writes lines of cells below a head, in columns that are as wide as they must be.
+pub(crate) fn grid<const N: usize>(
+    out: &mut fmt::Formatter<'_>,
+    head: [&str; N],
+    lines: &[[String; N]],
+) -> fmt::Result {
+    let head = head.map(str::to_owned);
+    let wide = |line: &[String; N], column: usize| line[column].chars().count();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let lines = lines.iter().chain([&head]);
+        lines.map(|line| wide(line, column)).max().unwrap_or_default()
+    });
+    let rule = widths.map(|width| "-".repeat(width));
+    for line in [&head, &rule].into_iter().chain(lines) {
+        for (cell, width) in line.iter().zip(widths) {
+            write!(out, "| {cell:width$} ")?;
+        }
+        writeln!(out, "|")?;
+    }
+    Ok(())
 }
 
 /// CPU, CPU ratio, busy and latency, as far as the row has them.

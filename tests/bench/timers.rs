@@ -58,7 +58,7 @@ struct Point {
 /// Measures the row and prints the curve.
 pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Result<Vec<Pair>> {
     let (mut pairs, mut curves) = (Vec::new(), Vec::new());
-    for run in 1..=arguments.runs {
+    for run in 1..=arguments.runs() {
         let curve = curve(&Peer::start(row.ours, place)?)
             .with_context(|| format!("{}, run {run}", row.name))?;
         let few = curve.first().map_or(f64::NAN, Point::sum);

@@ -9,9 +9,10 @@ use tempfile::TempDir;
 use torsade_tests::certificates::Authority;
 
 use crate::arguments::Arguments;
+use crate::hostile::Hostile;
 use crate::peers::Peer;
 use crate::programs;
-use crate::rows::{Kind, LARGE, Load, Row, SMALL};
+use crate::rows::{Guest, Instances, Kind, LARGE, Load, Row, SMALL};
 
 /// The place where the benchmark happens. The folder goes when it is dropped.
 pub(crate) struct Workplace {
@@ -32,9 +33,18 @@ pub(crate) struct Workplace {
 
 impl Workplace {
     /// Finds, builds and installs what the rows need.
-    pub(crate) fn prepare(arguments: &Arguments, rows: &[&Row]) -> Result<Self> {
+    pub(crate) fn prepare(
+        arguments: &Arguments,
+        rows: &[&Row],
+        hostile: &[Hostile],
+    ) -> Result<Self> {
         let (server_core, load_core) = two_cores()?;
-        let kinds: Vec<Kind> = rows.iter().flat_map(|row| row.sides(arguments.noise)).collect();
+        let mut kinds: Vec<Kind> = rows.iter().flat_map(|row| row.sides(arguments.noise)).collect();
+        if !hostile.is_empty() {
+            // The victim, and what is attacked.
+            let guests = [Guest::Http, Guest::Echo];
+            kinds.extend(guests.map(|guest| Kind::Torsade(guest, Instances::PerWorker)));
+        }
         let mut place = Self {
             folder: tempfile::Builder::new().prefix("torsade-bench-").tempdir()?,
             server_core,
@@ -55,7 +65,7 @@ impl Workplace {
             place.nginx = programs::find_or_install("nginx", "nginx-light")?;
         }
         let by_wrk = |load| matches!(load, Load::Blocking(..) | Load::Http(..) | Load::Https(..));
-        if rows.iter().any(|row| by_wrk(row.load)) {
+        if rows.iter().any(|row| by_wrk(row.load)) || !hostile.is_empty() {
             place.wrk = programs::find_or_install("wrk", "wrk")?;
         }
         if kinds.iter().any(|kind| matches!(kind, Kind::Torsade(..))) {

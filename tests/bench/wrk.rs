@@ -1,6 +1,6 @@
 //! The load of the HTTP rows: wrk with one thread, and what its words mean.
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::child::Load;
 use crate::load::Report;
@@ -21,6 +21,15 @@ pub(crate) struct Asking<'a> {
     pub(crate) connections: usize,
 }
 
+/// What came of it, where not all of it has to be well.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    /// What was answered.
+    pub(crate) report: Report,
+    /// Connections that were not made, broke or kept silent, and answers that are no success.
+    pub(crate) failed: u64,
+}
+
 /// Asks without end. An answer that is no success is an error.
 pub(crate) fn run(
     place: &Workplace,
@@ -28,6 +37,18 @@ pub(crate) fn run(
     asking: &Asking<'_>,
     seconds: u64,
 ) -> Result<Report> {
+    let seen = look(place, port, asking, seconds)?;
+    ensure!(seen.failed == 0, "{} requests have failed", seen.failed);
+    Ok(seen.report)
+}
+
+/// The same; what fails is counted.
+pub(crate) fn look(
+    place: &Workplace,
+    port: u16,
+    asking: &Asking<'_>,
+    seconds: u64,
+) -> Result<Seen> {
     let Asking { scheme, file, connections } = *asking;
     let words = [
         "--threads=1".to_owned(),
@@ -41,11 +62,11 @@ pub(crate) fn run(
     read(&said).with_context(|| format!("wrk said:\n{said}"))
 }
 
-fn read(said: &str) -> Result<Report> {
+fn read(said: &str) -> Result<Seen> {
     let mistakes = ["Socket errors:", "Non-2xx or 3xx responses:"];
-    if let Some(line) = said.lines().find(|line| mistakes.iter().any(|bad| line.contains(bad))) {
-        bail!("{}", line.trim());
-    }
+    let lines = said.lines().filter(|line| mistakes.iter().any(|bad| line.contains(bad)));
+    let words = lines.flat_map(|line| line.split([' ', ',']));
+    let failed = words.filter_map(|word| word.parse::<u64>().ok()).sum();
     let find = |part: &str| {
         let line = said.lines().find(|line| line.contains(part));
         line.ok_or_else(|| anyhow!("no line with {part:?}"))
@@ -53,12 +74,13 @@ fn read(said: &str) -> Result<Report> {
     let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
     let operations: u64 = first(find(" requests in ")?).parse()?;
     let rate: f64 = find("Requests/sec:")?.trim_start_matches("Requests/sec:").trim().parse()?;
-    Ok(Report {
+    let report = Report {
         operations,
         seconds: operations as f64 / rate,
         p50_us: microseconds(find(" 50% ")?)?,
         p99_us: microseconds(find(" 99% ")?)?,
-    })
+    };
+    Ok(Seen { report, failed })
 }
 
 /// The last word of a line, such as `1.02ms`.

@@ -17,6 +17,7 @@ mod http;
 mod limits;
 mod multicast;
 mod network;
+mod peers;
 mod policies;
 mod portforward;
 mod pressure;
@@ -58,6 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         http::trials(),
         limits::trials(),
         multicast::trials(),
+        peers::trials(),
         policies::trials(),
         portforward::trials(),
         pressure::trials(),
@@ -142,6 +144,7 @@ const GUESTS: [(&str, &str); 17] = [
     ("@redial", "tests/guests/redial"),
     ("@resolve", "guests/resolve"),
     ("@store", "tests/guests/store"),
+    ("@tenth", "tests/guests/tenth"),
     ("@timing", "tests/guests/timing"),
     ("@unruly", "tests/guests/unruly"),
     ("@upgrader", "tests/guests/upgrader"),

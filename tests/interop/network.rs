@@ -1,11 +1,14 @@
 //! Two network namespaces that a cable joins, as two machines on a network of their own.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use torsade_tests::host::{self, Host, PATIENCE, POLL};
 use torsade_tests::programs;
 
@@ -107,6 +110,19 @@ impl Machine {
         let log = tempfile::NamedTempFile::new()?;
         command.stdout(log.reopen()?).stderr(log.reopen()?);
         Ok(Running { child: command.spawn()?, log })
+    }
+
+    /// What a thread of this process does on this machine. Sockets that it makes stay there.
+    pub(super) fn within<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = File::open(format!("/run/netns/{}", self.namespace))?;
+        thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let kind = Some(LinkNameSpaceType::Network);
+                move_into_link_name_space(namespace.as_fd(), kind)?;
+                act()
+            });
+            inside.join().expect("a thread of a test doesn't panic")
+        })
     }
 
     /// `torsade up` on this machine.

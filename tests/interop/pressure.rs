@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
+use torsade_tests::holdings::Holdings;
 use torsade_tests::host::{self, Host};
+use torsade_tests::tenth;
 
+use super::asking::until;
 use super::streams::{echoes, reset, resident};
 use super::{folder, trial};
 
@@ -18,6 +21,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("pressure::a_peer_has_so_many_connections", a_peer_has_so_many_connections),
         trial("pressure::without_descriptors_connections_wait", without_descriptors_they_wait),
         trial("pressure::connections_that_come_and_go_leave_nothing", they_leave_nothing),
+        trial("pressure::each_tenth_traps_and_no_other_fails", each_tenth_traps),
     ]
 }
 
@@ -135,5 +139,36 @@ fn they_leave_nothing() -> Result<()> {
     let status = host.terminate()?;
     ensure!(status.success(), "{status}: {}", host.log());
     ensure!(!host.log().contains("ERROR"), "{}", host.log());
+    Ok(())
+}
+
+/// In few sandboxes, of which none may be lost.
+fn each_tenth_traps() -> Result<()> {
+    const VISITS: usize = 5_000;
+    let folder = folder(
+        "workers = 1\n[service.tenth]\nplugin = \"@tenth\"\n\
+         listen = [\"tcp:0:interface=127.0.0.1\"]\nlimits = { instances = 20 }\n",
+    )?;
+    let mut host = Host::up(folder.path(), 1)?;
+    let address = host.address("tenth")?;
+    let failed = |visits| -> Result<usize> {
+        let mut failed = 0;
+        for nth in 0..visits {
+            failed += usize::from(!tenth::visit(address, nth)?);
+        }
+        Ok(failed)
+    };
+    failed(VISITS / 10)?;
+    let before = Holdings::of(host.id())?;
+    ensure!(failed(VISITS)? == VISITS / 10, "others have failed");
+    let now = || Holdings::of(host.id());
+    until(|| Ok(now()?.descriptors <= before.descriptors))?;
+    let now = now()?;
+    let same = now.threads == before.threads && now.mappings <= before.mappings + 20;
+    let little = now.resident <= before.resident + (2 << 20);
+    ensure!(same && little, "it has {now:?}, and had {before:?}");
+    let status = host.terminate()?;
+    ensure!(status.success(), "{status}: {}", host.log());
+    ensure!(!host.log().contains("panicked at host"), "{}", host.log());
     Ok(())
 }

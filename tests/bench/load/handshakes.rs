@@ -14,8 +14,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use torsade_tests::{http, tls};
 
-use super::{GO, Report, dial, http, tls};
+use super::{GO, Report, dial};
 
 /// How long the load runs before it measures.
 const WARM_UP: Duration = Duration::from_millis(300);

@@ -4,8 +4,9 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use torsade_tests::{http, tls};
 
-use super::{GO, dial, http, tls};
+use super::{GO, dial};
 
 /// A connection that is kept.
 trait Kept: Read + Write {}

@@ -10,20 +10,20 @@ const HEAD_MAX: usize = 8 * 1024;
 const BODY_MAX: usize = 4 * 1024 * 1024;
 
 /// What came back.
-pub(crate) struct Answer {
+pub struct Answer {
     /// Whether the connection stays open for a next request.
-    pub(crate) keeps_alive: bool,
+    pub keeps_alive: bool,
     /// What the path stands for.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// Asks for a path. Anything but a 200 with a `Content-Length` is an error.
-pub(crate) fn ask(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
+pub fn ask(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
     ask_with(stream, path, "")
 }
 
 /// The same, on a connection that is for this one request.
-pub(crate) fn ask_once(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
+pub fn ask_once(stream: &mut (impl Read + Write), path: &str) -> Result<Answer> {
     ask_with(stream, path, "Connection: close\r\n")
 }
 

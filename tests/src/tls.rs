@@ -10,10 +10,10 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// A connection that is encrypted.
-pub(crate) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// What trusts the certificate in a PEM file.
-pub(crate) fn trusting(authority: &Path) -> Result<Arc<ClientConfig>> {
+pub fn trusting(authority: &Path) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let cert = CertificateDer::from_pem_file(authority);
     roots.add(cert.with_context(|| format!("{} can't be read", authority.display()))?)?;
@@ -22,7 +22,7 @@ pub(crate) fn trusting(authority: &Path) -> Result<Arc<ClientConfig>> {
 }
 
 /// Begins TLS on a connection to 127.0.0.1; the handshake comes with the first bytes.
-pub(crate) fn begin(config: &Arc<ClientConfig>, stream: TcpStream) -> Result<TlsStream> {
+pub fn begin(config: &Arc<ClientConfig>, stream: TcpStream) -> Result<TlsStream> {
     let side = ClientConnection::new(Arc::clone(config), ServerName::try_from("127.0.0.1")?)?;
     Ok(StreamOwned::new(side, stream))
 }

@@ -1,0 +1,106 @@
+//! The hostile table: what each hostile plugin and each hostile peer does to a service that it has
+//! nothing to do with, on the same worker.
+//!
+//! The victim serves a file over HTTP and is loaded by wrk. Beside it is the service that is hostile
+//! itself, or attacked, held to a share of the CPU time. In one run it is attacked, or provoked, all
+//! the time; in the next it is left alone. Who attacks has the load's core, at the lowest priority;
+//! in both runs a process as nice burns what is left of that core, so that wrk finds it as busy
+//! with the attack as without.
+
+pub(crate) mod attack;
+mod runs;
+mod table;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use torsade_tests::guests;
+use torsade_tests::peers::{self, Peer};
+
+use crate::arguments::Arguments;
+use crate::machine;
+use crate::workplace::Workplace;
+use table::Table;
+
+/// What the names of all begin with.
+const WORD: &str = "hostile";
+/// More limits of the service that is hostile, or attacked.
+const LIMITS: &str = "";
+
+/// Who is hostile.
+#[derive(Clone, Copy)]
+pub(crate) enum Hostile {
+    /// A peer, to a service that means no harm.
+    Peer(&'static Peer),
+}
+
+/// Those whose names contain one of the words, of words that begin with `hostile`.
+pub(crate) fn chosen(words: &[String]) -> Vec<Hostile> {
+    let wanted = |name: &str| {
+        words.iter().any(|word| word.starts_with(WORD) && name.contains(word.as_str()))
+    };
+    all().filter(|hostile| wanted(&hostile.name())).collect()
+}
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = Hostile> {
+    peers::all().iter().map(Hostile::Peer)
+}
+
+/// Measures them and gives the table, and whether all of it is as it should be.
+pub(crate) fn measure(
+    all: &[Hostile],
+    place: &Workplace,
+    arguments: &Arguments,
+) -> Result<(String, bool)> {
+    let mut table = Table::new(machine::describe(place), arguments);
+    for hostile in all {
+        table.add(hostile, runs::measure(hostile, place, arguments));
+    }
+    Ok((table.to_string(), table.passed()))
+}
+
+impl Hostile {
+    /// What picks it on the command line.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Peer(peer) => format!("{WORD}-peer-{}", peer.name),
+        }
+    }
+
+    /// What it does.
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Peer(peer) => peer.what,
+        }
+    }
+
+    /// Whether this user can have it do that.
+    fn is_possible(self) -> Result<()> {
+        match self {
+            Self::Peer(peer) => peer.is_possible(),
+        }
+    }
+
+    /// The table of its service, on a port of 127.0.0.1.
+    fn service(self, folder: &Path, port: u16) -> Result<String> {
+        match self {
+            Self::Peer(peer) => {
+                let plugin = |guest: &str| -> Result<String> {
+                    let folder = guests::repository().join(guest);
+                    folder.to_str().map(str::to_owned).context("the repository's path is no text")
+                };
+                peer.service(folder, port, plugin, LIMITS)
+            }
+        }
+    }
+
+    /// Does harm until `stop`, and says how often.
+    fn attack(self, address: SocketAddr, stop: &AtomicBool) -> Result<u64> {
+        match self {
+            Self::Peer(peer) => peer.attack(address, stop),
+        }
+    }
+}

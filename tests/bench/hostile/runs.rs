@@ -1,0 +1,142 @@
+//! Measuring one of them: with the attack and without, in turns, each with a fresh server.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::Hostile;
+use super::attack::NICENESS;
+use crate::arguments::Arguments;
+use crate::child::Load as Process;
+use crate::load::GO;
+use crate::peers::{self, Peer};
+use crate::roles::{ATTACK, BURN};
+use crate::rows::SMALL;
+use crate::workplace::Workplace;
+use crate::wrk::{self, Asking, Seen};
+
+/// The load of the victim.
+const ASKING: Asking<'static> = Asking { scheme: "http", file: &SMALL, connections: 64 };
+/// How long the victim is loaded before memory is read first, in seconds: then it has what it needs
+/// at its work.
+const WARM_UP: u64 = 1;
+/// How long an attack goes on before anything is measured: sandboxes have died and been made anew by
+/// then, and shares of CPU time have set in.
+const BEFORE: Duration = Duration::from_secs(2);
+/// How long the host may take to give back what the attack has cost, from the last time that it gave
+/// some back: longer than those linger who are let go.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How often memory is read meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+/// The host never needs longer, however slowly it gives back.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One run of both sides.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    /// What wrk saw of the victim with the attack.
+    pub(super) with: Seen,
+    /// And without.
+    pub(super) without: Seen,
+    /// How often harm was done in a second.
+    pub(super) harm: f64,
+    /// How much more memory the host had once a first attack was over, in bytes.
+    pub(super) kept: f64,
+    /// And how much more than that, once the attack was over that was measured.
+    pub(super) growth: f64,
+}
+
+/// Measures one, and tells on standard error how it goes.
+pub(super) fn measure(
+    hostile: &Hostile,
+    place: &Workplace,
+    arguments: &Arguments,
+) -> Result<Vec<Pair>> {
+    hostile.is_possible()?;
+    let name = hostile.name();
+    let mut pairs = Vec::with_capacity(arguments.hostile_runs());
+    for run in 1..=arguments.hostile_runs() {
+        let pair =
+            pair(*hostile, place, arguments).with_context(|| format!("{name}, run {run}"))?;
+        let [with, without] = [pair.with, pair.without].map(|seen| seen.report.rate());
+        eprintln!("bench: {name} {run}: {with:.0}/s, {without:.0}/s without");
+        pairs.push(pair);
+    }
+    Ok(pairs)
+}
+
+fn pair(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Pair> {
+    if arguments.noise {
+        let with = without(hostile, place, arguments)?;
+        let without = without(hostile, place, arguments)?;
+        return Ok(Pair { with, without, harm: f64::NAN, kept: 0.0, growth: 0.0 });
+    }
+    attacked(hostile, place, arguments)
+}
+
+/// The server, the port of the service that is hostile or attacked, and what burns the rest of the
+/// load's core.
+fn begin(hostile: Hostile, place: &Workplace) -> Result<(Peer, u16, Process)> {
+    let port = peers::free_port()?;
+    let peer = Peer::start_beside(&hostile.service(place.path(), port)?, place)?;
+    let words = [1, NICENESS].map(|number| number.to_string());
+    let mut burning = Process::start(place.load_core, BURN, &words)?;
+    ensure!(burning.line()? == GO, "nothing burns");
+    Ok((peer, port, burning))
+}
+
+fn without(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Seen> {
+    let (peer, _, _burning) = begin(hostile, place)?;
+    wrk::look(place, peer.port, &ASKING, WARM_UP)?;
+    sleep(BEFORE);
+    wrk::look(place, peer.port, &ASKING, arguments.seconds)
+}
+
+fn attacked(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Pair> {
+    let (peer, port, burning) = begin(hostile, place)?;
+    wrk::look(place, peer.port, &ASKING, WARM_UP)?;
+    let before = settled(&peer, 0.0)?;
+    attack(hostile, port, place, || sleep(BEFORE))?;
+    let after_first = settled(&peer, before)?;
+    let (with, harm) = attack(hostile, port, place, || {
+        sleep(BEFORE);
+        wrk::look(place, peer.port, &ASKING, arguments.seconds)
+    })?;
+    let growth = settled(&peer, after_first)? - after_first;
+    drop((peer, burning));
+    let without = without(hostile, place, arguments)?;
+    Ok(Pair { with: with?, without, harm, kept: after_first - before, growth })
+}
+
+/// Attacks while something is done, and says what came of that, and how often harm was done in a
+/// second.
+fn attack<T>(
+    hostile: Hostile,
+    port: u16,
+    place: &Workplace,
+    meanwhile: impl FnOnce() -> T,
+) -> Result<(T, f64)> {
+    let words = [hostile.name(), port.to_string()];
+    let mut attack = Process::start(place.load_core, ATTACK, &words)?;
+    ensure!(attack.line()? == GO, "the attack did not begin");
+    let begun = Instant::now();
+    let done = meanwhile();
+    attack.go_on()?;
+    let harm: u64 = attack.line()?.parse()?;
+    Ok((done, harm as f64 / begun.elapsed().as_secs_f64()))
+}
+
+/// The host's memory once it gives no more back, or has no more than `wanted`.
+fn settled(peer: &Peer, wanted: f64) -> Result<f64> {
+    let (begun, mut last) = (Instant::now(), Instant::now());
+    let mut least = f64::INFINITY;
+    while least > wanted && last.elapsed() < SETTLE && begun.elapsed() < PATIENCE {
+        let now = peer.server.resident_bytes()?;
+        if now < least {
+            (least, last) = (now, Instant::now());
+        }
+        sleep(LOOK);
+    }
+    Ok(least)
+}

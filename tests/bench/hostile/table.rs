@@ -1,0 +1,137 @@
+//! The table of the victim, by those who are hostile.
+
+use std::fmt;
+
+use anyhow::Result;
+
+use super::Hostile;
+use super::runs::Pair;
+use crate::arguments::Arguments;
+use crate::table::{grid, median};
+
+/// At least this: the victim's rate with the attack over that without.
+const RATE: f64 = 0.95;
+/// At most this many times the victim's p99 without the attack …
+const LATENCY: f64 = 1.5;
+/// … and one event's deadline (the default of `limits.deadline`), in microseconds.
+const DEADLINE: f64 = 50_000.0;
+/// At most this: how much more memory the host may have afterwards, in bytes. Allocators keep some.
+const GROWTH: f64 = 4.0 * MEBIBYTE;
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// All that were measured.
+pub(super) struct Table {
+    head: String,
+    lines: Vec<[String; COLUMNS]>,
+    failures: Vec<String>,
+    passed: bool,
+}
+
+impl Table {
+    /// An empty one.
+    pub(super) fn new(machine: String, arguments: &Arguments) -> Self {
+        let (runs, seconds) = (arguments.hostile_runs(), arguments.seconds);
+        let noise = if arguments.noise { "; noise: never with an attack" } else { "" };
+        let head = format!(
+            "{machine}\n{runs} alternating runs of {seconds} s with the attack and without; \
+             medians{noise}"
+        );
+        Self { head, lines: Vec::new(), failures: Vec::new(), passed: true }
+    }
+
+    /// Adds one, or why it isn't there.
+    pub(super) fn add(&mut self, hostile: &Hostile, measured: Result<Vec<Pair>>) {
+        match measured {
+            Ok(pairs) => self.add_line(hostile, &pairs),
+            Err(error) => {
+                let name = hostile.name();
+                eprintln!("bench: {name}: {error:#}");
+                self.failures.push(format!("{name}: not measured: {error:#}"));
+                self.passed = false;
+            }
+        }
+    }
+
+    /// Whether all were measured, and none has done more harm than it may.
+    pub(super) fn passed(&self) -> bool {
+        self.passed
+    }
+
+    fn add_line(&mut self, hostile: &Hostile, pairs: &[Pair]) {
+        let middle = |part: &dyn Fn(&Pair) -> f64| median(pairs.iter().map(part));
+        let rates =
+            [middle(&|pair| pair.with.report.rate()), middle(&|pair| pair.without.report.rate())];
+        let latencies =
+            [middle(&|pair| pair.with.report.p99_us), middle(&|pair| pair.without.report.p99_us)];
+        let ratio = rates[0] / rates[1];
+        let ratios = pairs.iter().map(|pair| pair.with.report.rate() / pair.without.report.rate());
+        let lowest = ratios.clone().fold(f64::INFINITY, f64::min);
+        let highest = ratios.fold(f64::NEG_INFINITY, f64::max);
+        // One that fails is one too many, in whichever run.
+        let failed: u64 = pairs.iter().map(|pair| pair.with.failed).sum();
+        let kept = middle(&|pair| pair.kept);
+        let growth = middle(&|pair| pair.growth);
+        let mut missed = Vec::new();
+        let mut hold = |what: &'static str, holds: bool| {
+            if !holds {
+                missed.push(what);
+            }
+        };
+        hold("rate", ratio >= RATE);
+        hold("p99", latencies[0] <= latencies[1] * LATENCY + DEADLINE);
+        hold("failures", failed == 0);
+        hold("memory", growth <= GROWTH);
+        self.passed &= missed.is_empty();
+        self.lines.push([
+            hostile.name(),
+            hostile.what().to_owned(),
+            format!("{:.0}/s", middle(&|pair| pair.harm)),
+            format!("{:.0} : {:.0}", rates[0], rates[1]),
+            format!("{ratio:.3} ×"),
+            format!("{lowest:.3} … {highest:.3}"),
+            format!("{:.2} : {:.2}", latencies[0] / 1000.0, latencies[1] / 1000.0),
+            failed.to_string(),
+            format!("{:+.1}, {:+.1}", kept / MEBIBYTE, growth / MEBIBYTE),
+            if missed.is_empty() {
+                "pass".to_owned()
+            } else {
+                format!("FAIL: {}", missed.join(", "))
+            },
+        ]);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{}\n", self.head)?;
+        grid(out, HEAD, &self.lines)?;
+        writeln!(out, "\n{NOTES}")?;
+        self.failures.iter().try_for_each(|failure| writeln!(out, "{failure}"))
+    }
+}
+
+const COLUMNS: usize = 10;
+const HEAD: [&str; COLUMNS] = [
+    "hostile",
+    "what it does",
+    "harm",
+    "victim's requests/s",
+    "ratio",
+    "spread of the runs",
+    "its p99, ms",
+    "failed",
+    "memory, MiB",
+    "",
+];
+
+const NOTES: &str = "\
+The victim serves a file of 1 KiB over HTTP to 64 keep-alive connections, on the same worker as the
+service that is hostile, or attacked. Pairs are with the attack : without it. Without it nobody comes
+to the other service; the load's core is as busy, by a process that burns what wrk leaves of it, as
+nice as those who attack. The attack begins two seconds before the measurement.
+Harm is how often it was done: a connection, a burst, an event, a second. Failed are the victim's
+requests and connections, with the attack, of all runs. Memory is how much more private memory the
+host has once a first attack is over, whose sandboxes are kept to be used again; and how much more
+than that once a second one is, which is the one that was measured.
+To pass: ratio ≥ 0.95, p99 ≤ 1.5 × that without + 50 ms (an event's deadline), none failed, and no
+more than 4 MiB of memory by the second attack.";
