@@ -13,11 +13,14 @@ mod table;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use torsade_tests::guests;
+use torsade_tests::hostile::Hostile as Plugin;
 use torsade_tests::peers::{self, Peer};
+use torsade_tests::{guests, hostile};
 
 use crate::arguments::Arguments;
 use crate::machine;
@@ -28,12 +31,16 @@ use table::Table;
 const WORD: &str = "hostile";
 /// More limits of the service that is hostile, or attacked.
 const LIMITS: &str = "";
+/// How often a plugin is provoked in a second, at most.
+const PROVOKED: u32 = 1_000;
 
 /// Who is hostile.
 #[derive(Clone, Copy)]
 pub(crate) enum Hostile {
     /// A peer, to a service that means no harm.
     Peer(&'static Peer),
+    /// A plugin, to the host that serves it.
+    Plugin(&'static Plugin),
 }
 
 /// Those whose names contain one of the words, of words that begin with `hostile`.
@@ -46,7 +53,7 @@ pub(crate) fn chosen(words: &[String]) -> Vec<Hostile> {
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = Hostile> {
-    peers::all().iter().map(Hostile::Peer)
+    hostile::all().iter().map(Hostile::Plugin).chain(peers::all().iter().map(Hostile::Peer))
 }
 
 /// Measures them and gives the table, and whether all of it is as it should be.
@@ -67,6 +74,7 @@ impl Hostile {
     pub(crate) fn name(self) -> String {
         match self {
             Self::Peer(peer) => format!("{WORD}-peer-{}", peer.name),
+            Self::Plugin(plugin) => format!("{WORD}-plugin-{}", plugin.name),
         }
     }
 
@@ -74,6 +82,7 @@ impl Hostile {
     pub(crate) fn what(self) -> &'static str {
         match self {
             Self::Peer(peer) => peer.what,
+            Self::Plugin(plugin) => plugin.what,
         }
     }
 
@@ -81,6 +90,7 @@ impl Hostile {
     fn is_possible(self) -> Result<()> {
         match self {
             Self::Peer(peer) => peer.is_possible(),
+            Self::Plugin(_) => Ok(()),
         }
     }
 
@@ -94,6 +104,11 @@ impl Hostile {
                 };
                 peer.service(folder, port, plugin, LIMITS)
             }
+            Self::Plugin(plugin) => {
+                let listen = format!("tcp:{port}:interface=127.0.0.1");
+                let table = plugin.service(folder, &listen, "per-connection")?;
+                Ok(format!("\n{}", with_limits(&table, LIMITS)))
+            }
         }
     }
 
@@ -101,6 +116,29 @@ impl Hostile {
     fn attack(self, address: SocketAddr, stop: &AtomicBool) -> Result<u64> {
         match self {
             Self::Peer(peer) => peer.attack(address, stop),
+            Self::Plugin(plugin) => Ok(provoke(plugin, address, stop)),
         }
     }
+}
+
+/// A service's table with more limits than it has.
+fn with_limits(table: &str, limits: &str) -> String {
+    let begin = "limits = { ";
+    match (limits.is_empty(), table.contains(begin)) {
+        (true, _) => table.to_owned(),
+        (false, true) => table.replacen(begin, &format!("{begin}{limits}, "), 1),
+        (false, false) => format!("{table}{begin}{limits} }}\n"),
+    }
+}
+
+/// Provokes a plugin until `stop`. Where it can't be reached, because its host keeps it from harm,
+/// no harm is done.
+fn provoke(plugin: &Plugin, address: SocketAddr, stop: &AtomicBool) -> u64 {
+    let mut times = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let next = Instant::now() + Duration::from_secs(1) / PROVOKED;
+        times += u64::from(plugin.provoke_once(address, stop).is_ok());
+        sleep(next.saturating_duration_since(Instant::now()));
+    }
+    times
 }
