@@ -7,7 +7,7 @@
 mod asking;
 mod broken;
 mod checker;
-mod choices;
+pub(crate) mod choices;
 mod datagrams;
 mod faults;
 mod host;
@@ -15,22 +15,25 @@ mod http;
 mod outgoing;
 mod peer;
 mod policies;
-mod script;
+pub(crate) mod script;
 mod shares;
-mod site;
+pub(crate) mod site;
 mod story;
-mod world;
+pub(crate) mod world;
 
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use libtest_mimic::{Failed, Trial};
 use torsade::net::sim::SimNet;
+use torsade_tests::guests;
 
 use broken::{Breach, Broken};
+use choices::Choices;
 use world::Played;
 
 /// The trials of the simulation.
@@ -48,6 +51,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_timer_that_is_due_is_moved", || trial(script::moved)));
     trials.push(Trial::test("simulation::a_crowd_costs_one_timer", || trial(script::crowd)));
     trials.push(Trial::test("simulation::a_crowd_is_cancelled", || trial(script::cancelled)));
+    trials.push(Trial::test("simulation::written_scripts_are_played", || trial(written)));
     trials.extend(datagrams::trials());
     trials.extend(policies::trials());
     trials.extend(shares::trials());
@@ -81,6 +85,18 @@ fn simulate_twice(seed: u64) -> Result<()> {
         "seed {seed} does not give the same run twice\n{}",
         replay(seed)
     );
+    Ok(())
+}
+
+/// Plays the scripts that fuzzing begins with, and those that it has found.
+fn written() -> Result<()> {
+    for entry in fs::read_dir(guests::repository().join("tests/fuzz/corpus/events"))? {
+        let file = entry?.path();
+        let mut choices = Choices::written(&fs::read(&file)?);
+        let seed = choices.below(256) as u64;
+        let played = script::play_by(choices, SimNet::new(seed), seed, false);
+        played.with_context(|| file.display().to_string())?;
+    }
     Ok(())
 }
 

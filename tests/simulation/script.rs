@@ -10,8 +10,17 @@ use super::site::{SERVICES, Settings};
 use super::world::{Played, Simulated, World};
 
 /// Simulates what the seed says over `net`, and returns what happened.
-pub(crate) fn play<N: Simulated>(mut net: N, seed: u64, tells: bool) -> Result<Played> {
-    let mut choices = Choices::new(seed);
+pub(crate) fn play<N: Simulated>(net: N, seed: u64, tells: bool) -> Result<Played> {
+    play_by(Choices::new(seed), net, seed, tells)
+}
+
+/// Simulates what these choices say. The seed is for the network's and the pool's own.
+pub(crate) fn play_by<N: Simulated>(
+    mut choices: Choices,
+    mut net: N,
+    seed: u64,
+    tells: bool,
+) -> Result<Played> {
     *net.sim().conditions() = conditions(&mut choices);
     let settings = settings(&mut choices, seed);
     if tells {
@@ -134,6 +143,9 @@ impl<N: Simulated> Script<N> {
             if stops_at == Some(step) {
                 self.stopping = true;
                 self.world.stop()?;
+            }
+            if self.choices.are_over() {
+                break;
             }
             self.step()?;
             for _ in 0..self.choices.below(4) {

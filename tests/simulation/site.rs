@@ -1,5 +1,6 @@
 //! What the simulated services serve: plugins, each compiled once, and a folder of files.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -28,6 +29,9 @@ pub(crate) enum Kind {
     Datagrams,
     Echo,
     Http,
+    /// It is none of the repository's: fuzzing makes it.
+    #[allow(dead_code, reason = "the tests serve none")]
+    Stranger,
     Unruly,
 }
 
@@ -116,6 +120,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
                 format!(r#"{{"warm-up":{warm_up},"refuses":{refuses},"stumbles":{stumbles}}}"#);
             (&plugins.unruly, config)
         }
+        Kind::Stranger => unreachable!("nobody knows its plugin"),
     };
     ServiceSettings {
         name: format!("{kind:?}").into(),
@@ -130,7 +135,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         }),
         endpoints: match kind {
             Kind::Echo => Arc::new(["haproxy:tcp:1".parse().expect("it is an endpoint")]),
-            Kind::Asker | Kind::Datagrams | Kind::Http | Kind::Unruly => Arc::new([]),
+            _ => Arc::new([]),
         },
         trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("it is a network")]),
         census: Arc::new(Census::new(settings.connections, None).with_rates(rates(settings.rate))),
@@ -204,32 +209,13 @@ fn plugins() -> &'static Plugins {
 }
 
 fn load() -> Result<Plugins> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation");
-    let wanted = EnginesConfig {
-        scarce_address_space: false,
-        pooled_instances: 400,
-        table_elements: 20_000,
-        metering: Metering::Fuel(5_000_000),
-    };
-    let cache = folder.join("compiled");
-    let engines = Engines::new(&wanted, Some(&cache)).map_err(anyhow::Error::msg)?;
+    let own = env::current_exe()?;
+    let folder = own.parent().context("the program has no folder")?.join("simulation");
+    let engines = engines(400, 5_000_000, Some(&folder.join("compiled")))?;
     let site = site(&folder)?;
-    let grants = Arc::new(Grants {
-        files: Some(site.clone()),
-        resolver: true,
-        connect: asking::granted(),
-        listen: asking::ranges(),
-        multicast: datagrams::groups(),
-        jobs: true,
-        sql: Some(Store::Memory),
-        key_value: Some(Store::Memory),
-        ..Grants::default()
-    });
     let plugin = |guest: &str| {
         let file = guests::component(guest)?;
-        let bytes = fs::read(&file)?;
-        Plugin::load(&engines, &bytes, &grants, &limits(), true, &mut Vec::new())
-            .context(file.display().to_string())
+        plugin(&engines, &fs::read(&file)?).context(file.display().to_string())
     };
     Ok(Plugins {
         asker: plugin("tests/guests/asker")?,
@@ -238,8 +224,40 @@ fn load() -> Result<Plugins> {
         http: plugin("guests/http")?,
         unruly: plugin("tests/guests/unruly")?,
         root: Root::open(&site)?,
-        grants,
+        grants: Arc::new(everything(site)),
     })
+}
+
+/// Engines for so many instances at once, in which an event is so many instructions at most.
+pub(crate) fn engines(instances: u32, fuel: u64, cache: Option<&Path>) -> Result<Engines> {
+    let wanted = EnginesConfig {
+        scarce_address_space: false,
+        pooled_instances: instances,
+        table_elements: 20_000,
+        metering: Metering::Fuel(fuel),
+    };
+    Engines::new(&wanted, cache).map_err(anyhow::Error::msg)
+}
+
+/// A plugin that may do whatever a plugin can be granted.
+pub(crate) fn plugin(engines: &Engines, bytes: &[u8]) -> Result<Plugin> {
+    Ok(Plugin::load(engines, bytes, &everything(PathBuf::new()), &limits(), true, &mut Vec::new())?)
+}
+
+/// All that a plugin can be granted, with the files of a folder.
+fn everything(folder: PathBuf) -> Grants {
+    Grants {
+        files: Some(folder),
+        resolver: true,
+        connect: asking::granted(),
+        listen: asking::ranges(),
+        multicast: datagrams::groups(),
+        jobs: true,
+        services: true,
+        sql: Some(Store::Memory),
+        key_value: Some(Store::Memory),
+        ..Grants::default()
+    }
 }
 
 /// Makes the folder. Files that are there stay what they are: their inodes are in ETags, whose
@@ -263,7 +281,7 @@ fn site(folder: &Path) -> Result<PathBuf> {
     Ok(site)
 }
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         memory: 4 * 1024 * KIB,
         table_elements: 20_000,

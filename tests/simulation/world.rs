@@ -9,7 +9,7 @@ use torsade::net::faulty::Faulty;
 use torsade::net::sim::{SimListener, SimNet};
 use torsade::plugin::LogLevel;
 use torsade::pool::{FaultyPool, SimPool};
-use torsade::reactor::{Answer, Counts, Reactor, Seen};
+use torsade::reactor::{Answer, Counts, Reactor, Seen, ServiceSettings};
 
 use super::asking::Asking;
 use super::checker::Checker;
@@ -54,8 +54,10 @@ pub(crate) struct World<N: Simulated> {
     asking: Asking,
     /// Connections that an instance may dial.
     most: usize,
-    /// The network's number for the listener of each service.
-    listeners: Vec<usize>,
+    /// Each with the network's number for its listener.
+    services: Vec<(Kind, usize)>,
+    /// Instances that connections share.
+    shared: usize,
     trace: u64,
     happened: BTreeSet<String>,
     refuses: bool,
@@ -70,15 +72,29 @@ pub(crate) struct World<N: Simulated> {
 impl<N: Simulated> World<N> {
     /// Serves all services.
     pub(crate) fn new(net: N, seed: u64, settings: &Settings, tells: bool) -> Result<Self> {
+        let service =
+            |(kind, per_connection)| (kind, site::service(kind, per_connection, settings));
+        Self::serving(SERVICES.map(service).into(), net, seed, settings, tells)
+    }
+
+    /// Serves these services, whose settings were made of `settings`.
+    pub(crate) fn serving(
+        wanted: Vec<(Kind, ServiceSettings)>,
+        net: N,
+        seed: u64,
+        settings: &Settings,
+        tells: bool,
+    ) -> Result<Self> {
         let waker = net.waker();
         let pool = FaultyPool::new(SimPool::new(seed, move || waker.wake()));
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut reactor = Reactor::new(net, pool, bytes, LogLevel::Error);
         reactor.observe();
-        let mut listeners = Vec::new();
-        for (kind, per_connection) in SERVICES {
-            let service = reactor.serve(site::service(kind, per_connection, settings));
+        let shared = wanted.iter().filter(|(_, service)| !service.per_connection).count();
+        let mut services = Vec::new();
+        for (kind, service) in wanted {
+            let service = reactor.serve(service);
             // One listener deals, as a Unix socket's does.
             let deals = service == 0;
             let first = reactor.net().sim().listener();
@@ -88,7 +104,7 @@ impl<N: Simulated> World<N> {
                 listener = second.index();
                 reactor.listen(second, service, 0, deals).context("a second fault")?;
             }
-            listeners.push(listener);
+            services.push((kind, listener));
         }
         let may_wait = settings.connections < Settings::CALM.connections;
         let refuses = settings.stumbles > 0 || may_wait;
@@ -98,7 +114,8 @@ impl<N: Simulated> World<N> {
             checker: Checker::default(),
             asking: Asking::default(),
             most: settings.most,
-            listeners,
+            services,
+            shared,
             trace: 0xcbf2_9ce4_8422_2325,
             happened: BTreeSet::new(),
             refuses,
@@ -111,10 +128,10 @@ impl<N: Simulated> World<N> {
 
     /// A new peer of a service.
     pub(crate) fn connect(&mut self, service: usize) -> usize {
-        let listener = self.listeners[service];
+        let (kind, listener) = self.services[service];
         let sim = self.reactor.net().sim();
         let refuses = sim.conditions().refusals > 0;
-        let (far, kind) = (sim.connect(listener), SERVICES[service].0);
+        let far = sim.connect(listener);
         let mut peer = if kind == Kind::Echo {
             let (peer, header) = Peer::proxied(far, kind);
             sim.send(far, &header);
@@ -168,7 +185,7 @@ impl<N: Simulated> World<N> {
                     self.peers[peer].requests.push(request);
                 }
             }
-            Kind::Unruly => {
+            Kind::Stranger | Kind::Unruly => {
                 let length = 1 + choices.below(12);
                 let data = choices.bytes(length, commands);
                 self.send(peer, &data);
@@ -310,7 +327,7 @@ impl<N: Simulated> World<N> {
             ensure!(served, "peer {number}, a client of {:?}, was not accepted", peer.kind);
         }
         let listeners = self.reactor.counts().listeners;
-        let own = if self.stopped { 0 } else { SERVICES.len() };
+        let own = if self.stopped { 0 } else { self.services.len() };
         ensure!(listeners == own, "{listeners} listeners are open, and {own} serve");
         self.stop()?;
         self.settle()?;
@@ -365,8 +382,7 @@ impl<N: Simulated> World<N> {
     /// Nothing is left of what was, but the instances that services share.
     fn at_rest(&mut self) -> Result<()> {
         let counts = self.reactor.counts();
-        let shared = SERVICES.iter().filter(|(_, per_connection)| !per_connection).count();
-        ensure!(counts.lives <= shared, "{} instances are left", counts.lives);
+        ensure!(counts.lives <= self.shared, "{} instances are left", counts.lives);
         let left = Counts { lives: counts.lives, traps: counts.traps, ..Counts::default() };
         ensure!(counts == left, "something is left: {counts:?}");
         self.checker.all_are_answered()?;
