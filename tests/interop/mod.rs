@@ -95,7 +95,7 @@ fn program_trial(
 
 /// A test that needs something that this machine may lack. Then it is skipped, with the reason,
 /// but where [`programs::must_have`] says that it fails.
-fn trial_with<T>(
+pub(crate) fn trial_with<T>(
     name: &str,
     needed: impl FnOnce() -> Result<T> + Send + 'static,
     test: impl FnOnce(T) -> Result<()> + Send + 'static,

@@ -3,6 +3,7 @@
 //! A test that needs a program asks [`torsade_tests::programs`] for it, and is skipped with the
 //! reason where it can't be had; with `CI=true` that is a failure.
 
+mod fuzz;
 #[path = "../interop/mod.rs"]
 mod interop;
 #[path = "../simulation/mod.rs"]
@@ -14,6 +15,7 @@ use libtest_mimic::Arguments;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = interop::trials();
+    trials.extend(fuzz::trials());
     trials.extend(simulation::trials());
     trials.extend(tidy::trials());
     libtest_mimic::run(&arguments, trials).exit();

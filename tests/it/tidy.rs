@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("modules_are_in_the_code_map", modules_are_in_the_code_map),
         trial("modules_use_what_the_table_allows", modules_use_what_the_table_allows),
         trial("nothing_is_left_to_do", nothing_is_left_to_do),
+        trial("the_fuzz_targets_are_locked_as_the_host_is", the_fuzz_targets_are_locked),
         trial("the_readme_knows_every_key", the_readme_knows_every_key),
         trial("the_top_folder_holds_what_it_should", the_top_folder_holds_what_it_should),
         trial("words_stay_at_home", words_stay_at_home),
@@ -200,6 +201,33 @@ fn nothing_is_left_to_do() -> Result<Vec<String>> {
         }
     }
     Ok(problems)
+}
+
+/// What is fuzzed is what is served: a package that both lock files have is of the same versions.
+fn the_fuzz_targets_are_locked() -> Result<Vec<String>> {
+    let (host, fuzz) = (document("Cargo.lock")?, document("tests/fuzz/Cargo.lock")?);
+    let served: BTreeSet<_> = packages(&host.text).collect();
+    let names: BTreeSet<_> = served.iter().map(|(name, _)| *name).collect();
+    ensure!(served.len() > 100, "Cargo.lock: only {} packages were found", served.len());
+    let strays = packages(&fuzz.text).filter(|package| {
+        let (name, _) = package;
+        names.contains(name) && !served.contains(package)
+    });
+    let right = "copy Cargo.lock there, and run cargo metadata in its folder";
+    Ok(strays
+        .map(|(name, version)| {
+            format!("tests/fuzz/Cargo.lock:1: {name} {version} isn't what is served: {right}")
+        })
+        .collect())
+}
+
+/// The packages of a lock file, each with its version.
+fn packages(lock: &str) -> impl Iterator<Item = (&str, &str)> {
+    let entry = |entry| {
+        let value = |key: &str| str::lines(entry).find_map(|line| line.strip_prefix(key));
+        Some((value("name = ")?, value("version = ")?))
+    };
+    lock.split("[[package]]").filter_map(entry)
 }
 
 /// Compares README's tables with the keys that the parsers know, and with what they take where a
