@@ -130,7 +130,7 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 17] = [
+const GUESTS: [(&str, &str); 18] = [
     ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
     ("@discovery", "guests/discovery"),
