@@ -33,6 +33,8 @@ const LATE: usize = 2;
 const FILES: usize = 3;
 /// How many are behind the cable that is cut.
 const CUT_OFF: usize = 1_000;
+/// The victim's own visitors.
+const VISITORS: usize = 2;
 /// What the victim serves.
 const CONTENT: &[u8] = &[b'v'; 1024];
 
@@ -191,9 +193,6 @@ fn the_cable_is_cut(network: &Network) -> Result<()> {
     until(|| there.within(|| Ok(echoes(&mut dial::dial(attacked, 0)?, b"again").is_ok())))?;
     scene.is_over(LINES)
 }
-
-/// The victim's.
-const VISITORS: usize = 2;
 
 /// Silent ones, and such as have been talked to and are owed something.
 fn cut_off(attacked: SocketAddr) -> Result<Vec<TcpStream>> {

@@ -97,7 +97,8 @@ fn attacked(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Resul
     let (peer, port, burning) = begin(hostile, place)?;
     wrk::look(place, peer.port, &ASKING, WARM_UP)?;
     let before = settled(&peer, 0.0)?;
-    attack(hostile, port, place, || sleep(BEFORE))?;
+    // As long as the other, so that it has as much to keep.
+    attack(hostile, port, place, || sleep(BEFORE + Duration::from_secs(arguments.seconds)))?;
     let after_first = settled(&peer, before)?;
     let (with, harm) = attack(hostile, port, place, || {
         sleep(BEFORE);
