@@ -30,7 +30,7 @@ use table::Table;
 /// What the names of all begin with.
 const WORD: &str = "hostile";
 /// More limits of the service that is hostile, or attacked.
-const LIMITS: &str = "";
+const LIMITS: &str = "cpu = \"5%\"";
 /// How often a plugin is provoked in a second, at most.
 const PROVOKED: u32 = 1_000;
 
