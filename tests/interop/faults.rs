@@ -34,9 +34,15 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 fn unruly(instances: &str, config: &str) -> Result<TempDir> {
+    limited(instances, config, "")
+}
+
+/// The same with limits.
+fn limited(instances: &str, config: &str, limits: &str) -> Result<TempDir> {
     folder(&format!(
         "workers = 1\n[service.odd]\nplugin = \"@unruly\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n\
-         instances = \"{instances}\"\ngrants = {{ files = {{ read = \".\" }} }}\nconfig = {{ {config} }}\n"
+         instances = \"{instances}\"\ngrants = {{ files = {{ read = \".\" }} }}\n\
+         config = {{ {config} }}\nlimits = {{ {limits} }}\n"
     ))
 }
 
@@ -134,7 +140,8 @@ fn an_abort_is_a_reset() -> Result<()> {
 }
 
 fn a_loss_sends_all_that_is_queued() -> Result<()> {
-    let folder = unruly("per-connection", "")?;
+    // Tens of thousands of commands in one event take their time.
+    let folder = limited("per-connection", "", "deadline = \"5s\"")?;
     let mut host = Host::up(folder.path(), 1)?;
     let more = vec![b'?'; 1_000_000];
     for unread in [0, 1, 100_000, more.len()] {

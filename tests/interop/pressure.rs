@@ -41,7 +41,7 @@ fn connections_beyond_the_limit_wait() -> Result<()> {
         echoes(&mut one, b"one")?;
         echoes(&mut two, b"two")?;
         let mut three = host.connect("echo")?;
-        host.log_with(&["limits.connections"])?;
+        host.log_with(&[&format!("limits.{limit} is reached")])?;
         echoes(&mut one, b"still there")?;
         drop(two);
         echoes(&mut three, b"three").context("a connection that waited")?;

@@ -17,12 +17,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let quiet = service.reached.entry(key).or_default();
         if let Some(count) = quiet.happened(times, self.told) {
             let name = &*service.settings.name;
-            let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-            tracing::warn!(
-                service = name,
-                "limits.{key} is reached, {times} since this was last said; it is a key of \
-                 service.{name}.limits"
-            );
+            let times = if count == 1 { String::new() } else { format!(", {count} times") };
+            tracing::warn!(service = name, "limits.{key} is reached{times}");
         }
     }
 }

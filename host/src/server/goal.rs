@@ -26,6 +26,8 @@ pub struct Goal {
     pub most_memory: u64,
     /// The largest `backlog` of its endpoints.
     pub backlog: u32,
+    /// The configuration says itself how many sandboxes, connections or files there may be.
+    pub is_said: bool,
     engines: EnginesConfig,
 }
 
@@ -60,6 +62,8 @@ impl Goal {
         let mut goal = Self::nothing(walls, all, elements);
         for service in &config.services {
             asked(service, &mut goal);
+            let says = |key| service.limit_lines.contains_key(key);
+            goal.is_said |= ["instances", "connections", "cached-files"].into_iter().any(says);
             let backlogs = service.listen.iter().filter_map(Endpoint::backlog);
             goal.backlog = backlogs.fold(goal.backlog, u32::max);
         }
@@ -92,6 +96,7 @@ impl Goal {
         };
         Self {
             connections: 0,
+            is_said: false,
             files: 0,
             others: workers as u64 * DESCRIPTORS_A_WORKER,
             pooled: Demand::default(),

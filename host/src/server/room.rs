@@ -2,6 +2,7 @@
 //! their limits.
 
 use super::goal::Goal;
+use crate::config::Limits;
 use crate::net::os;
 use crate::reactor::ServiceSettings;
 use crate::walls::{Carried, Height, Room, Walls};
@@ -13,11 +14,13 @@ pub(super) fn carried(goal: &Goal, walls: &Walls) -> Carried {
     if let Some(wall) = wall {
         let (wanted, there) = (goal.sandboxes().count, carried.pooled + carried.on_demand);
         let enough = wall.enough_for(goal.takes(wall.kind).unwrap_or(0));
-        tracing::warn!(
-            "of the {wanted} sandboxes that limits.instances allows there is room for {there}: \
-             the wall is {}",
-            wall.explain(enough)
-        );
+        tell(goal, there, || {
+            format!(
+                "of the {wanted} sandboxes that limits.instances allows there is room for {there}: \
+                 the wall is {}",
+                wall.explain(enough)
+            )
+        });
     }
     carried
 }
@@ -39,11 +42,14 @@ pub(super) fn share_files<'a>(
         settings.cached_files = usize::try_from(share).unwrap_or(usize::MAX);
     }
     let enough = goal.files.saturating_mul(FILES_SHARE);
-    tracing::warn!(
-        "of the {} files that limits.cached-files allows workers keep {most} open: the wall is {}",
-        goal.files,
-        wall.explain(enough)
-    );
+    tell(goal, usize::try_from(most).unwrap_or(usize::MAX), || {
+        format!(
+            "of the {} files that limits.cached-files allows workers keep {most} open: the wall is \
+             {}",
+            goal.files,
+            wall.explain(enough)
+        )
+    });
     most
 }
 
@@ -57,13 +63,25 @@ pub(super) fn room(goal: &Goal, carried: Carried, files: u64) -> Room {
         && free < wanted
     {
         let enough = wall.enough_for(wanted.saturating_add(files));
-        tracing::warn!(
-            "of the {wanted} connections that limits.connections allows there is room for {free}: \
-             the wall is {}",
-            wall.explain(enough)
-        );
+        tell(goal, usize::try_from(free).unwrap_or(usize::MAX), || {
+            format!(
+                "of the {wanted} connections that limits.connections allows there is room for \
+                 {free}: the wall is {}",
+                wall.explain(enough)
+            )
+        });
     }
     Room::within(walls, files, carried)
+}
+
+/// Warns where there is less than was asked for. That the defaults of several services add up to more
+/// than there is says little, where there is enough for one.
+fn tell(goal: &Goal, there: usize, words: impl FnOnce() -> String) {
+    if goal.is_said || there < Limits::default().instances {
+        tracing::warn!("{}", words());
+    } else {
+        tracing::debug!("{}", words());
+    }
 }
 
 /// Allows as many descriptors as may be, and reads the walls then.

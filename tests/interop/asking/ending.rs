@@ -87,7 +87,7 @@ fn what_is_dialled_keeps_a_sandbox() -> Result<()> {
     peer.expect("dialled a")?;
     drop(lines);
     let waiting = host.connect("inquirer")?;
-    host.log_with(&["limits.connections is reached"])?;
+    host.log_with(&["limits.instances is reached"])?;
     drop(peer);
     let mut lines = Lines::new(waiting)?;
     lines.expect("hello")?;

@@ -55,7 +55,7 @@ fn proxied_handshakes_are_bounded() -> Result<()> {
     let endpoint = "haproxy:tls:0:interface=127.0.0.1";
     let folder = folder(&format!("workers = 1\n{}{TABLE}{limits}", service("echo", endpoint)))?;
     let authority = certificate(folder.path())?;
-    let (host, port) = up(folder.path(), 2)?;
+    let (mut host, port) = up(folder.path(), 2)?;
     for header in [&b""[..], HEADER] {
         // Before its header, and in its handshake.
         let mut silent = TcpStream::connect(("127.0.0.1", port))?;
@@ -72,7 +72,9 @@ fn proxied_handshakes_are_bounded() -> Result<()> {
         let mut client = StreamOwned::new(side, stream);
         echoes(&mut client, b"its turn has come")?;
     }
-    Running::Serving(host).ends_well(folder.path())
+    host.log_with(&["limits.handshakes is reached"])?;
+    ensure!(host.terminate()?.success(), "{}", host.log());
+    Ok(())
 }
 
 const HEADER: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.2 56072 443\r\n";

@@ -18,7 +18,8 @@ const ALL: &[Hostile] = &[
     wat("fill-loop", "fills its memory without end", End(&[DEADLINE])),
     wat("fired-loop", "spins when a timer fires", End(&[DEADLINE])),
     wat("half-close-loop", "doesn't get over the end of the data", End(&[DEADLINE])).met("x", Ends),
-    wat("late-start-loop", "spins at its start, but not when it is tried", End(&[START_DEADLINE])),
+    wat("late-start-loop", "spins at its start, but not when it is tried", End(&[START_DEADLINE]))
+        .with("limits = { restarts = 2, cpu = \"100%\" }"),
     wat("lost-loop", "doesn't get over its connection's end", End(&[DEADLINE])).met("x", Leaves),
     wat("post-return-loop", "spins behind its answer", End(&[DEADLINE])),
     wat("random-loop", "asks for randomness without end", End(&[DEADLINE])),
@@ -76,8 +77,12 @@ const ALL: &[Hostile] = &[
     wat("refuses", "refuses every connection", Answer("no")),
     wat("write-after-close", "writes after it has closed", Answer("x")),
     wat("write-empty", "writes nothing, without end", End(&[DEADLINE])),
-    wat("write-flood", "writes without end to a peer that doesn't read", End(&["limits.unsent"]))
-        .met("x", Ignores),
+    wat(
+        "write-flood",
+        "writes without end to a peer that doesn't read",
+        End(&["limits.unsent is reached"]),
+    )
+    .met("x", Ignores),
     wat("write-much", "writes without end in one event", End(&["limits.outbox"])),
     // Connections and listeners.
     wat("dial-flood", "dials without end", Answer("limits.outgoing"))
