@@ -108,6 +108,13 @@ pub(crate) fn trial_with<T>(
     })
 }
 
+/// Whether a log warns of anything but of limits that are reached, and of the walls of the machine,
+/// which other tests bring near.
+fn warns(log: &str) -> bool {
+    let excused = ["is reached", "there is room for", "workers keep"];
+    log.lines().any(|line| line.contains("WARN") && !excused.iter().any(|it| line.contains(it)))
+}
+
 /// A folder with this configuration, in which [`GUESTS`] stand for the repository's components. It
 /// is gone when the value is dropped.
 fn folder(configuration: &str) -> Result<TempDir> {

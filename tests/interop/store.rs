@@ -54,8 +54,7 @@ impl Store {
     fn ends_well(mut self) -> Result<()> {
         let status = self.host.terminate()?;
         let log = self.host.log();
-        let warns = |line: &str| line.contains("WARN") && !line.contains("is reached");
-        let is_well = status.success() && !log.contains("ERROR") && !log.lines().any(warns);
+        let is_well = status.success() && !log.contains("ERROR") && !super::warns(&log);
         ensure!(is_well, "{status}:\n{log}");
         Ok(())
     }

@@ -131,7 +131,7 @@ impl Running {
             Self::Serving(mut host) => (host.terminate()?, host.log()),
         };
         ensure!(status.success(), "{status}: {log}");
-        ensure!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+        ensure!(!log.contains("ERROR") && !super::warns(&log), "{log}");
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use torsade_tests::host::{Host, PATIENCE};
 
 use super::super::streams::echoes;
-use super::super::{folder, program_trial, trial};
+use super::super::{folder, program_trial, trial, warns};
 use super::{GRANTS, service};
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -114,7 +114,7 @@ fn haproxy(program: &Path) -> Result<()> {
         proxy.wait()?;
         let (told, wanted) = told.with_context(|| format!("{way}: {}", host.log()))?;
         ensure!(told == wanted, "{way}: {told:?} instead of {wanted:?}");
-        ensure!(host.terminate()?.success() && !host.log().contains("WARN"), "{}", host.log());
+        ensure!(host.terminate()?.success() && !warns(&host.log()), "{}", host.log());
     }
     Ok(())
 }
