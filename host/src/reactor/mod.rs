@@ -103,6 +103,8 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     turns: u64,
     /// What events have taken in this turn.
     spent: Duration,
+    /// How long it has waited since it was made.
+    waited: Duration,
     stopping: bool,
     /// All is ended: nobody waits for a turn any more.
     abandoned: bool,
@@ -173,6 +175,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             aside: 0,
             turns: 0,
             spent: Duration::ZERO,
+            waited: Duration::ZERO,
             stopping: false,
             abandoned: false,
             told_stopping: false,
@@ -191,9 +194,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             (Some(until), Some(most)) => Some(until.min(most)),
             (until, most) => until.or(most),
         };
+        let before = self.net.now();
         self.net.poll(timeout, &mut self.ready)?;
         self.turns += 1;
         self.tell_time();
+        self.waited += self.told.saturating_duration_since(before);
         self.go_on();
         self.on_ready();
         self.on_done();

@@ -30,8 +30,8 @@ pub(super) struct Share {
     turn: u64,
     /// What its events have taken in that turn.
     taken: Duration,
-    /// When its last event ended.
-    last: Option<Instant>,
+    /// How long the worker had waited by its last event.
+    last: Option<Duration>,
     /// When its debt is paid.
     paid: Option<Instant>,
     /// What is set aside, in order.
@@ -69,8 +69,11 @@ impl Share {
         self.paid.filter(|paid| *paid > now + TOLERANCE)
     }
 
-    fn is_at_work(&self, now: Instant) -> bool {
-        self.last.is_some_and(|last| last + MOMENT > now)
+    /// For how long it is still at work, if it has no other event: for a moment in which the worker
+    /// waits. That others run meanwhile is no sign that it has nothing to do.
+    fn at_work_for(&self, waited: Duration) -> Option<Duration> {
+        let until = self.last? + MOMENT;
+        until.checked_sub(waited).filter(|left| !left.is_zero())
     }
 }
 
@@ -91,14 +94,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let began = self.told + self.spent;
         self.spent += took;
-        let turn = self.turns;
+        let (turn, waited) = (self.turns, self.waited);
         let service = &mut self.services[number];
         let (cpu, share) = (service.settings.cpu, &mut service.share);
         if mem::replace(&mut share.turn, turn) != turn {
             share.taken = Duration::ZERO;
         }
         share.taken += took;
-        share.last = Some(began + took);
+        share.last = Some(waited);
         if cpu >= 100 || took <= slice(cpu) && !failed {
             return;
         }
@@ -157,16 +160,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if !has_had && owes.is_none() {
             return false;
         }
-        let mut others = self.others_at_work(number, now);
+        let mut others = self.others_at_work(number);
         has_had && others.next().is_some()
             || owes.is_some_and(|paid| {
-                self.others_at_work(number, now).any(|other| other.paid < Some(paid))
+                self.others_at_work(number).any(|other| other.paid < Some(paid))
             })
     }
 
-    fn others_at_work(&self, number: usize, now: Instant) -> impl Iterator<Item = &Share> {
+    fn others_at_work(&self, number: usize) -> impl Iterator<Item = &Share> {
         let others = self.services.iter().enumerate().filter(move |(other, _)| *other != number);
-        others.map(|(_, other)| &other.share).filter(move |share| share.is_at_work(now))
+        others
+            .map(|(_, other)| &other.share)
+            .filter(move |share| share.at_work_for(self.waited).is_some())
     }
 
     /// Goes on with what is set aside, as far as it may.
@@ -239,9 +244,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn may_go_on_at(&self, number: usize) -> Instant {
         let now = self.told + self.spent;
         let Some(paid) = self.services[number].share.owes(now) else { return self.told };
-        let others = self.others_at_work(number, now).filter(|other| other.paid < Some(paid));
-        let quiet = others.filter_map(|other| other.last).max().map(|last| last + MOMENT);
-        quiet.map_or(self.told, |quiet| quiet.min(paid - TOLERANCE))
+        let others = self.others_at_work(number).filter(|other| other.paid < Some(paid));
+        let left = others.filter_map(|other| other.at_work_for(self.waited)).max();
+        left.map_or(self.told, |left| (now + left).min(paid - TOLERANCE))
     }
 }
 
@@ -255,7 +260,7 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 /// The most that is owed: what is beyond is forgiven.
 const DEBT: Duration = Duration::from_secs(10);
 
-/// How long a service counts as at work after an event.
+/// How long a service counts as at work after an event, in time that the worker waits.
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// How long the events of one service may take in which its connections hear that the host ends
