@@ -103,7 +103,7 @@ impl Scene {
     }
 
     /// Nothing is left of what came, and the log has few words about it.
-    fn is_over(mut self, lines: usize) -> Result<()> {
+    fn ends(mut self, lines: usize) -> Result<()> {
         let before = &self.before;
         let gone = until(|| {
             let now = Holdings::of(self.host.id())?;
@@ -164,7 +164,7 @@ fn does_no_harm(peer: &Peer) -> Result<()> {
     // Connections that wait are served once those before them are gone.
     until(|| Ok(peer.ask(scene.folder.path(), attacked).is_ok()))
         .with_context(|| format!("it doesn't answer any more:\n{}", scene.host.log()))?;
-    scene.is_over(LINES)
+    scene.ends(LINES)
 }
 
 /// Those who are behind it can say nothing any more, and not even the kernel says it for them.
@@ -191,7 +191,7 @@ fn the_cable_is_cut(network: &Network) -> Result<()> {
     })?;
     there.run("ip", &["link", "set", "cable", "up"])?;
     until(|| there.within(|| Ok(echoes(&mut dial::dial(attacked, 0)?, b"again").is_ok())))?;
-    scene.is_over(LINES)
+    scene.ends(LINES)
 }
 
 /// Silent ones, and such as have been talked to and are owed something.

@@ -16,7 +16,7 @@ impl Choices {
 
     /// The choices that these bytes are.
     pub(crate) fn written(bytes: &[u8]) -> Self {
-        Self::Written(bytes.to_vec().into_iter())
+        Self::Written(Vec::from(bytes).into_iter())
     }
 
     /// Whether all that was written is used up.
