@@ -62,7 +62,7 @@ pub(crate) fn measure(
     place: &Workplace,
     arguments: &Arguments,
 ) -> Result<(String, bool)> {
-    let mut table = Table::new(machine::describe(place), arguments);
+    let mut table = Table::new(&machine::describe(place), arguments);
     for hostile in all {
         table.add(hostile, runs::measure(hostile, place, arguments));
     }

@@ -29,7 +29,7 @@ pub(super) struct Table {
 
 impl Table {
     /// An empty one.
-    pub(super) fn new(machine: String, arguments: &Arguments) -> Self {
+    pub(super) fn new(machine: &str, arguments: &Arguments) -> Self {
         let (runs, seconds) = (arguments.hostile_runs(), arguments.seconds);
         let noise = if arguments.noise { "; noise: never with an attack" } else { "" };
         let head = format!(
