@@ -200,7 +200,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let service = conn.service;
         let Some(life_id) = conn.life else { return };
-        if self.sets_aside(service, || Aside::Build(id.to_u64())) {
+        // Who has dialled is told at once what came of it.
+        let is_dialled = matches!(conn.origin, Origin::Dialled(_));
+        if !is_dialled && self.sets_aside(service, || Aside::Build(id.to_u64())) {
             return;
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
