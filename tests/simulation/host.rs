@@ -117,6 +117,15 @@ impl Host {
         self.seen.iter().filter(|seen| matches!(seen, Seen::Built { .. })).count()
     }
 
+    /// With which codes results were reported that are failures.
+    pub(crate) fn failures(&self) -> Vec<&str> {
+        let failure = |seen| match seen {
+            &Seen::Fired { failure: Some(ref code), .. } => Some(&**code),
+            _ => None,
+        };
+        self.seen.iter().filter_map(failure).collect()
+    }
+
     /// How many instances have failed.
     pub(crate) fn failed(&self) -> usize {
         self.seen.iter().filter(|seen| matches!(seen, Seen::Trapped { .. })).count()

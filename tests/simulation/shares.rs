@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use torsade::census::Census;
-use torsade::net::sim::Far;
+use torsade::net::Address;
+use torsade::net::sim::{Behind, Far};
 use torsade::reactor::{Restarts, ServiceSettings};
 use torsade::tally::Tally;
 use torsade::throttle::Rates;
@@ -18,11 +19,12 @@ use super::site::{Kind, Settings};
 use super::trial;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 8] = [
+    let all: [(&str, Test); 9] = [
         ("who_fails_waits_for_others", who_fails_waits_for_others),
         ("who_fails_alone_waits_for_nobody", who_fails_alone_waits_for_nobody),
         ("who_takes_long_has_its_share", who_takes_long_has_its_share),
         ("short_events_are_no_debt", short_events_are_no_debt),
+        ("who_has_dialled_has_its_connection", who_has_dialled_has_its_connection),
         ("a_plugin_that_fails_is_started_ever_later", a_plugin_that_fails_is_started_ever_later),
         ("a_failed_plugin_has_time_to_send", a_failed_plugin_has_time_to_send),
         ("a_failed_plugin_without_time_is_reset", a_failed_plugin_without_time_is_reset),
@@ -130,6 +132,30 @@ fn short_events_are_no_debt() -> Result<()> {
     let got: Vec<_> = peers.iter().map(|peer| host.received(*peer)).collect();
     ensure!(got.iter().all(|got| *got == 6 + 201), "{got:?} bytes came");
     ensure!(tally.counts().is_empty(), "{:?}", tally.counts());
+    Ok(())
+}
+
+/// What was dialled is built when the plugin hears of it, though the service is in debt.
+fn who_has_dialled_has_its_connection() -> Result<()> {
+    let mut host = Host::new(Kind::Echo, |_| {})?;
+    let tally = Arc::<Tally>::default();
+    host.serve(Kind::Asker, &Settings::CALM, |settings| {
+        (settings.cpu, settings.tally) = (1, Arc::clone(&tally));
+    })?;
+    let at = Address::Tcp("192.0.2.7:80".parse()?);
+    host.reactor.net().stand(at, Behind::Open);
+    let talks = host.peer();
+    let peers: Vec<_> = (0..30).map(|_| host.peer_of(1)).collect();
+    host.pass(Duration::from_secs(1))?;
+    talk(&mut host, talks, Duration::from_millis(50))?;
+    for peer in &peers {
+        host.send(*peer, b"Ch tcp:192.0.2.7:80\n");
+    }
+    talk(&mut host, talks, Duration::from_millis(300))?;
+    host.pass(Duration::from_secs(20))?;
+    ensure!(host.failures().is_empty(), "{:?}", host.failures());
+    ensure!(host.built() == 1 + 2 * peers.len(), "{} were built", host.built());
+    ensure!(tally.counts().iter().any(|(key, _)| *key == "cpu"), "{:?}", tally.counts());
     Ok(())
 }
 
