@@ -160,8 +160,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if !has_had && owes.is_none() {
             return false;
         }
+        // Who is in debt wouldn't go on in the meantime.
         let mut others = self.others_at_work(number);
-        has_had && others.next().is_some()
+        has_had && others.any(|other| other.owes(now).is_none())
             || owes.is_some_and(|paid| {
                 self.others_at_work(number).any(|other| other.paid < Some(paid))
             })
