@@ -19,8 +19,9 @@ use super::site::{Kind, Settings};
 use super::trial;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 9] = [
+    let all: [(&str, Test); 10] = [
         ("who_fails_waits_for_others", who_fails_waits_for_others),
+        ("who_fails_waits_for_those_who_pause", who_fails_waits_for_those_who_pause),
         ("who_fails_alone_waits_for_nobody", who_fails_alone_waits_for_nobody),
         ("who_takes_long_has_its_share", who_takes_long_has_its_share),
         ("short_events_are_no_debt", short_events_are_no_debt),
@@ -80,14 +81,28 @@ fn who_fails_waits_for_others() -> Result<()> {
     let reached = tally.counts();
     ensure!(reached.iter().any(|(key, n)| *key == "cpu" && *n > 5), "{reached:?}");
     // Once the other is silent nobody has to wait.
-    host.pass(Duration::from_millis(100))?;
+    host.pass(Duration::from_millis(200))?;
     ensure!(host.failed() == 100, "{} have failed", host.failed());
     ensure!(peers.iter().all(|peer| host.is_gone(*peer)), "somebody was forgotten");
     Ok(())
 }
 
+/// As long as an event may take, and longer, is no silence: who speaks next would find one begun.
+fn who_fails_waits_for_those_who_pause() -> Result<()> {
+    let (mut host, talks, _) = beside(5)?;
+    talk(&mut host, talks, Duration::from_millis(50))?;
+    unruly(&mut host, 100, b"s");
+    for _ in 0..100 {
+        host.send(talks, b"e");
+        host.pass(Duration::from_millis(60))?;
+    }
+    ensure!((4..=8).contains(&host.failed()), "{} have failed", host.failed());
+    Ok(())
+}
+
 fn who_fails_alone_waits_for_nobody() -> Result<()> {
     let (mut host, _, _) = beside(1)?;
+    host.pass(Duration::from_millis(200))?;
     unruly(&mut host, 100, b"s");
     host.pass(Duration::from_millis(20))?;
     ensure!(host.failed() == 100, "{} have failed", host.failed());

@@ -261,8 +261,10 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 /// The most that is owed: what is beyond is forgiven.
 const DEBT: Duration = Duration::from_secs(10);
 
-/// How long a service counts as at work after an event, in time that the worker waits.
-const MOMENT: Duration = Duration::from_millis(10);
+/// How long a service counts as at work after an event, in time that the worker waits: longer than
+/// a long event may take, which would begin in its next pause, and longer than peers pause whose
+/// machine is busy.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// How long the events of one service may take in which its connections hear that the host ends
 /// them. Those that are left then don't hear it.
