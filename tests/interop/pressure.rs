@@ -18,6 +18,7 @@ use super::{folder, trial};
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("pressure::connections_beyond_the_limit_wait", connections_beyond_the_limit_wait),
+        trial("pressure::connections_beyond_the_limit_are_refused", beyond_the_limit_refused),
         trial("pressure::a_peer_has_so_many_connections", a_peer_has_so_many_connections),
         trial("pressure::without_descriptors_connections_wait", without_descriptors_they_wait),
         trial("pressure::connections_that_come_and_go_leave_nothing", they_leave_nothing),
@@ -26,9 +27,13 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 fn echo(limits: &str) -> Result<tempfile::TempDir> {
+    echo_with(limits, "")
+}
+
+fn echo_with(limits: &str, more: &str) -> Result<tempfile::TempDir> {
     folder(&format!(
         "workers = 1\n[service.echo]\nplugin = \"@echo\"\n\
-         listen = [\"tcp:0:interface=127.0.0.1\"]\nlimits = {{ {limits} }}\n"
+         listen = [\"tcp:0:interface=127.0.0.1\"]\nlimits = {{ {limits} }}\n{more}"
     ))
 }
 
@@ -49,25 +54,53 @@ fn connections_beyond_the_limit_wait() -> Result<()> {
     Ok(())
 }
 
+fn beyond_the_limit_refused() -> Result<()> {
+    for limit in ["connections", "instances"] {
+        let folder = echo_with(&format!("{limit} = 2"), "when-full = \"refuse\"\n")?;
+        let host = Host::up(folder.path(), 1)?;
+        let (mut one, mut two) = (host.connect("echo")?, host.connect("echo")?);
+        echoes(&mut one, b"one")?;
+        echoes(&mut two, b"two")?;
+        for _ in 0..300 {
+            is_closed(&mut host.connect("echo")?)?;
+        }
+        host.log_with(&[&format!("limits.{limit} is reached"), "turned away"])?;
+        echoes(&mut one, b"still there")?;
+        drop(two);
+        somebody_is_served(&host)?;
+        echoes(&mut one, b"still there")?;
+    }
+    Ok(())
+}
+
 fn a_peer_has_so_many_connections() -> Result<()> {
     let folder = echo("connections-per-peer = 2")?;
     let host = Host::up(folder.path(), 1)?;
     let (mut one, mut two) = (host.connect("echo")?, host.connect("echo")?);
     echoes(&mut one, b"one")?;
     echoes(&mut two, b"two")?;
-    let mut three = host.connect("echo")?;
-    match three.read(&mut [0; 16]) {
-        Ok(0) => {}
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        other => anyhow::bail!("the third is served: {other:?}"),
-    }
+    is_closed(&mut host.connect("echo")?)?;
     host.log_with(&["limits.connections-per-peer", "127.0.0.1"])?;
     drop(two);
-    // The host hears of the end in its own time.
+    somebody_is_served(&host)?;
+    echoes(&mut one, b"still there")
+}
+
+/// The host has closed the connection, and said nothing.
+fn is_closed(stream: &mut std::net::TcpStream) -> Result<()> {
+    match stream.read(&mut [0; 16]) {
+        Ok(0) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(()),
+        other => anyhow::bail!("one too many is served: {other:?}"),
+    }
+}
+
+/// Soon there is a place for another one: the host hears of an end in its own time.
+fn somebody_is_served(host: &Host) -> Result<()> {
     for _ in 0..100 {
         thread::sleep(Duration::from_millis(10));
-        if echoes(&mut host.connect("echo")?, b"four").is_ok() {
-            return echoes(&mut one, b"still there");
+        if echoes(&mut host.connect("echo")?, b"another").is_ok() {
+            return Ok(());
         }
     }
     anyhow::bail!("nobody is served in the place of one that has gone")

@@ -140,6 +140,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         trusted_proxies: Arc::new(["10.0.0.0/8".parse().expect("it is a network")]),
         census: Arc::new(Census::new(settings.connections, None).with_rates(rates(settings.rate))),
         full: "connections",
+        refuses: false,
         tally: Arc::default(),
         restarts: Restarts { most: usize::MAX, longest: Duration::from_secs(5) },
         fault_drain: Duration::from_secs(60),

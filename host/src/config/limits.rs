@@ -68,8 +68,8 @@ limits! {
         /// Log lines of the service's plugin in a second, over all workers; the rest is counted,
         /// not written.
         log_rate "log-rate" Count(1..=COUNT_MAX) = 100;
-        /// Open connections that peers have made to the service, over all workers; new ones wait in
-        /// the backlog.
+        /// Open connections that peers have made to the service, over all workers; `when-full` says
+        /// what becomes of new ones.
         connections "connections" Count(1..=COUNT_MAX) = 10_000;
         /// The same from one IP address; more are closed at once.
         connections_per_peer "connections-per-peer" Count(1..=COUNT_MAX);
@@ -94,7 +94,7 @@ limits! {
         /// The same to one IP address.
         write_rate_per_peer "write-rate-per-peer" Size(1..=TIB);
         /// Sandboxes of a `per-connection` service, over all workers, or as many as the machine
-        /// carries; new connections wait in the backlog.
+        /// carries; `when-full` says what becomes of new connections.
         instances "instances" Count(1..=COUNT_MAX) = 10_000;
         /// How many times in a row the plugin may fail on a worker before the service is parked
         /// there: an instance that connections share, within a minute of its start; one of a

@@ -27,7 +27,7 @@ pub use error::ConfigError;
 use error::Mistakes;
 use field::{Field, Lines, Section};
 pub use limits::{Limit, LimitLines, Limits, Source};
-pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT};
+pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT, WhenFull};
 pub use tls::{Clients, Tls};
 pub use units::Share;
 pub(crate) use units::show_size;

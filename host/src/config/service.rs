@@ -39,6 +39,7 @@ const NAME_MAX: usize = 64;
 /// | `allow`, `deny` | [`Peers`]; without them all may come |
 /// | `instances` | `"per-connection"` (the default) or `"per-worker"` (where all endpoints are for datagrams) |
 /// | `workers` | on how many workers it runs; the default is all |
+/// | `when-full` | `"wait"` (the default) or `"refuse"`: what becomes of a connection too many |
 /// | `limits` | [`Limits`] |
 /// | `grants` | [`Grants`]; without it the plugin reaches nothing |
 /// | `tls` | [`Tls`]; without it what it listens on is plain, or has certificates of its own |
@@ -59,6 +60,8 @@ pub struct Service {
     pub instances: Instances,
     /// On how many workers it runs; `None` for all.
     pub workers: Option<usize>,
+    /// What becomes of a new connection while there are as many as there may be.
+    pub when_full: WhenFull,
     /// What it may use.
     pub limits: Limits,
     /// Where in the file its limits stand.
@@ -90,6 +93,16 @@ pub enum Instances {
     PerWorker,
 }
 
+/// What becomes of a new connection while a service has as many as it may.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum WhenFull {
+    /// It is closed at once.
+    Refuse,
+    /// It waits in the backlog until another one has ended.
+    #[default]
+    Wait,
+}
+
 impl Service {
     /// Reads the table of a service, and tells where in the file each of its endpoints stands.
     /// `None` once a mistake is written down that leaves nothing to go on with.
@@ -117,6 +130,8 @@ impl Service {
         let instances = given.as_ref().and_then(|field| mistakes.keep(instances(field)));
         let instances = for_datagrams(&listen, instances, given.as_ref(), field, mistakes);
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
+        let when_full = section.field("when-full");
+        let when_full = when_full.and_then(|field| mistakes.keep(when_full_of(&field)));
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
         let (limits, limit_lines) = limits.unwrap_or_default();
         let grants = section.field("grants").map(|field| grants::read(&field, folder, mistakes));
@@ -134,6 +149,7 @@ impl Service {
             peers,
             instances,
             workers,
+            when_full: when_full.unwrap_or_default(),
             limits,
             limit_lines,
             grants: grants.unwrap_or_default(),
@@ -255,6 +271,15 @@ fn instances(field: &Field<'_>) -> Result<Instances, Mistake> {
     match field.string(WANTED)? {
         "per-connection" => Ok(Instances::PerConnection),
         "per-worker" => Ok(Instances::PerWorker),
+        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
+    }
+}
+
+fn when_full_of(field: &Field<'_>) -> Result<WhenFull, Mistake> {
+    const WANTED: &str = "\"wait\" or \"refuse\"";
+    match field.string(WANTED)? {
+        "refuse" => Ok(WhenFull::Refuse),
+        "wait" => Ok(WhenFull::Wait),
         other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
     }
 }

@@ -221,6 +221,7 @@ fn mistakes_in_a_service() {
             "instances = \"per-cpu\"",
             "3:13: service.s.instances: must be \"per-connection\" or \"per-worker\", not \"per-cpu\"",
         ),
+        ("when-full = \"drop\"", "must be \"wait\" or \"refuse\", not \"drop\""),
         ("instances = 1", "must be \"per-connection\" or \"per-worker\", not an integer"),
         (
             "allow = [\"10.0.0.0/8\",\n\"10.0.0.1/8\"]",

@@ -217,7 +217,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let settings = &self.services[service].settings;
         if settings.census.is_full() {
-            self.reached(service, settings.full);
+            let (full, refuses) = (settings.full, settings.refuses);
+            self.reached(service, full);
+            if refuses {
+                return self.refuse_one(id, service, full);
+            }
             self.accept_later(id, ACCEPT_RETRY);
             return false;
         }
@@ -259,24 +263,53 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 }
                 true
             }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => false,
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
-                self.close_listener(id);
-                false
-            }
-            Err(e) if is_peers_fault(&e) => true,
-            Err(e) => {
-                match Kind::of(&e) {
-                    Some(wall) => self.tell_full(service, Full(wall), "new connections wait"),
-                    None => {
-                        let name = &*settings.name;
-                        tracing::error!(service = name, "can't accept, trying again: {e}");
-                    }
+            Err(e) => self.on_accept_failed(id, service, &e),
+        }
+    }
+
+    /// Closes a connection that is one too many. `false` where there is none.
+    fn refuse_one(&mut self, id: Id<Listener<N::Listener>>, service: usize, full: &str) -> bool {
+        let Some(listener) = self.listeners.get_mut(id) else { return false };
+        match self.net.accept(&mut listener.socket) {
+            Ok((stream, peer)) => {
+                // Which puts back what it has taken of the rate.
+                let census = &self.services[service].settings.census;
+                if let Some(connects) = &census.connects {
+                    connects.charge(census.time(self.told), 1);
                 }
-                self.accept_later(id, ACCEPT_RETRY);
-                false
+                self.turn_away(service, &peer, &format!("limits.{full} is reached"));
+                self.net.close(stream);
+                true
+            }
+            Err(e) => self.on_accept_failed(id, service, &e),
+        }
+    }
+
+    /// Whether the next connection may be accepted at once after this error.
+    fn on_accept_failed(
+        &mut self,
+        id: Id<Listener<N::Listener>>,
+        service: usize,
+        error: &io::Error,
+    ) -> bool {
+        match error.kind() {
+            ErrorKind::WouldBlock => return false,
+            ErrorKind::UnexpectedEof => {
+                self.close_listener(id);
+                return false;
+            }
+            _ if is_peers_fault(error) => return true,
+            _ => {}
+        }
+        match Kind::of(error) {
+            Some(wall) => self.tell_full(service, Full(wall), "new connections wait"),
+            None => {
+                let name = &*self.services[service].settings.name;
+                tracing::error!(service = name, "can't accept, trying again: {error}");
             }
         }
+        self.accept_later(id, ACCEPT_RETRY);
+        false
     }
 
     /// The connection waits in the backlog, until the next turn for no time; as it is there

@@ -54,6 +54,8 @@ pub struct ServiceSettings {
     pub census: Arc<Census>,
     /// The key of the limit that the census is full by.
     pub full: &'static str,
+    /// Whether new connections are closed at once then, and don't wait in the backlog.
+    pub refuses: bool,
     /// How often its limits were reached, over all workers.
     pub tally: Arc<Tally>,
     /// When its plugin is started again that has failed.

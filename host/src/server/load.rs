@@ -11,7 +11,7 @@ use crate::capability::files::Root;
 use crate::capability::resolver;
 use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
-use crate::config::{Config, Instances, PluginSource, Service};
+use crate::config::{Config, Instances, PluginSource, Service, WhenFull};
 use crate::grants::{Grant, Store};
 use crate::plugin::{Engines, Instance, Limits, Outbox, Plugin, ServiceFacts, Ticker};
 use crate::reactor::{Policies, Restarts, ServiceSettings};
@@ -107,6 +107,7 @@ fn load_service(
             Census::new(connections, wanted.connections_per_peer).with_rates(rates(wanted)),
         ),
         full: if connections < wanted.connections { "instances" } else { "connections" },
+        refuses: service.when_full == WhenFull::Refuse,
         tally: Arc::default(),
         restarts: Restarts { most: wanted.restarts, longest: wanted.restart_delay },
         fault_drain: wanted.fault_drain,
