@@ -22,12 +22,14 @@ pub(crate) struct Workplace {
     /// Where the loads run.
     pub(crate) load_core: usize,
     /// The programs that the chosen rows need; empty paths for those that none needs.
+    pub(crate) chrt: PathBuf,
+    /// See `chrt`.
     pub(crate) haproxy: PathBuf,
-    /// See `haproxy`.
+    /// See `chrt`.
     pub(crate) nginx: PathBuf,
-    /// See `haproxy`.
+    /// See `chrt`.
     pub(crate) torsade: PathBuf,
-    /// See `haproxy`.
+    /// See `chrt`.
     pub(crate) wrk: PathBuf,
 }
 
@@ -49,12 +51,16 @@ impl Workplace {
             folder: tempfile::Builder::new().prefix("torsade-bench-").tempdir()?,
             server_core,
             load_core,
+            chrt: PathBuf::new(),
             haproxy: PathBuf::new(),
             nginx: PathBuf::new(),
             torsade: PathBuf::new(),
             wrk: PathBuf::new(),
         };
         place.write_public()?;
+        if !hostile.is_empty() {
+            place.chrt = programs::find_or_install("chrt", "util-linux")?;
+        }
         if kinds.iter().any(|kind| matches!(kind, Kind::Haproxy(_))) {
             place.haproxy = programs::find_or_install("haproxy", "haproxy")?;
         }

@@ -8,13 +8,9 @@ use anyhow::{Context, Result};
 use super::all;
 use crate::load::{GO, address};
 
-/// As nice as can be: what wrk wants of the core, it gets.
-pub(super) const NICENESS: i32 = 19;
-
 /// Has the hostile one of this name do harm to a port of 127.0.0.1. Prints `GO` when it begins; at
 /// the next line, or the end of its input, it stops, and prints how often harm was done.
 pub(crate) fn run(name: &str, port: u16) -> Result<()> {
-    rustix::process::nice(NICENESS)?;
     let hostile = all().find(|hostile| hostile.name() == name).context("nobody has this name")?;
     println!("{GO}");
     let stop = AtomicBool::new(false);

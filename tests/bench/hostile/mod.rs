@@ -3,9 +3,9 @@
 //!
 //! The victim serves a file over HTTP and is loaded by wrk. Beside it is the service that is hostile
 //! itself, or attacked, held to a share of the CPU time. In one run it is attacked, or provoked, all
-//! the time; in the next it is left alone. Who attacks has the load's core, at the lowest priority;
-//! in both runs a process as nice burns what is left of that core, so that wrk finds it as busy
-//! with the attack as without.
+//! the time; in the next it is left alone. Who attacks has the load's core when nobody else wants it
+//! (`SCHED_IDLE`); in both runs a process of that kind burns what is left of that core, so that wrk
+//! finds it as busy with the attack as without.
 
 pub(crate) mod attack;
 mod runs;

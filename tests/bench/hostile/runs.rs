@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::Hostile;
-use super::attack::NICENESS;
 use crate::arguments::Arguments;
 use crate::child::Load as Process;
 use crate::load::GO;
@@ -32,13 +31,22 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The host never needs longer, however slowly it gives back.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The victim under its load.
+#[derive(Clone, Copy)]
+pub(super) struct Victim {
+    /// What wrk saw.
+    pub(super) seen: Seen,
+    /// The CPU time that the host took meanwhile, for all of its services, in seconds.
+    pub(super) cpu: f64,
+}
+
 /// One run of both sides.
 #[derive(Clone, Copy)]
 pub(super) struct Pair {
     /// What wrk saw of the victim with the attack.
-    pub(super) with: Seen,
+    pub(super) with: Victim,
     /// And without.
-    pub(super) without: Seen,
+    pub(super) without: Victim,
     /// How often harm was done in a second.
     pub(super) harm: f64,
     /// How much more memory the host had once a first attack was over, in bytes.
@@ -59,7 +67,7 @@ pub(super) fn measure(
     for run in 1..=arguments.hostile_runs() {
         let pair =
             pair(*hostile, place, arguments).with_context(|| format!("{name}, run {run}"))?;
-        let [with, without] = [pair.with, pair.without].map(|seen| seen.report.rate());
+        let [with, without] = [pair.with, pair.without].map(|victim| victim.seen.report.rate());
         eprintln!("bench: {name} {run}: {with:.0}/s, {without:.0}/s without");
         pairs.push(pair);
     }
@@ -75,34 +83,49 @@ fn pair(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Pa
     attacked(hostile, place, arguments)
 }
 
+/// A role of this program on the load's core, for when nobody else has work there (`SCHED_IDLE`):
+/// what wrk wants of the core, it gets at once.
+fn start_idle(place: &Workplace, role: &str, words: &[String]) -> Result<Process> {
+    let own = std::env::current_exe()?;
+    let own = own.to_str().context("the path of this program is no text")?;
+    let chrt = ["--idle", "0", own, role].map(str::to_owned);
+    Process::start_program(place.load_core, &place.chrt, &[&chrt, words].concat())
+}
+
 /// The server, the port of the service that is hostile or attacked, and what burns the rest of the
 /// load's core.
 fn begin(hostile: Hostile, place: &Workplace) -> Result<(Peer, u16, Process)> {
     let port = peers::free_port()?;
     let peer = Peer::start_beside(&hostile.service(place.path(), port)?, place)?;
-    let words = [1, NICENESS].map(|number| number.to_string());
-    let mut burning = Process::start(place.load_core, BURN, &words)?;
+    let mut burning = start_idle(place, BURN, &["1".to_owned(), "0".to_owned()])?;
     ensure!(burning.line()? == GO, "nothing burns");
     Ok((peer, port, burning))
 }
 
-fn without(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Seen> {
+/// Loads the victim.
+fn look(place: &Workplace, peer: &Peer, seconds: u64) -> Result<Victim> {
+    let before = peer.server.cpu_seconds()?;
+    let seen = wrk::look(place, peer.port, &ASKING, seconds)?;
+    Ok(Victim { seen, cpu: peer.server.cpu_seconds()? - before })
+}
+
+fn without(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Victim> {
     let (peer, _, _burning) = begin(hostile, place)?;
-    wrk::look(place, peer.port, &ASKING, WARM_UP)?;
+    look(place, &peer, WARM_UP)?;
     sleep(BEFORE);
-    wrk::look(place, peer.port, &ASKING, arguments.seconds)
+    look(place, &peer, arguments.seconds)
 }
 
 fn attacked(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Pair> {
     let (peer, port, burning) = begin(hostile, place)?;
-    wrk::look(place, peer.port, &ASKING, WARM_UP)?;
+    look(place, &peer, WARM_UP)?;
     let before = settled(&peer, 0.0)?;
     // As long as the other, so that it has as much to keep.
     attack(hostile, port, place, || sleep(BEFORE + Duration::from_secs(arguments.seconds)))?;
     let after_first = settled(&peer, before)?;
     let (with, harm) = attack(hostile, port, place, || {
         sleep(BEFORE);
-        wrk::look(place, peer.port, &ASKING, arguments.seconds)
+        look(place, &peer, arguments.seconds)
     })?;
     let growth = settled(&peer, after_first)? - after_first;
     drop((peer, burning));
@@ -119,7 +142,7 @@ fn attack<T>(
     meanwhile: impl FnOnce() -> T,
 ) -> Result<(T, f64)> {
     let words = [hostile.name(), port.to_string()];
-    let mut attack = Process::start(place.load_core, ATTACK, &words)?;
+    let mut attack = start_idle(place, ATTACK, &words)?;
     ensure!(attack.line()? == GO, "the attack did not begin");
     let begun = Instant::now();
     let done = meanwhile();
