@@ -21,6 +21,7 @@ wit_bindgen::generate!({
             include torsade:plugin/server@0.1.0;
             include torsade:plugin/sql-user@0.1.0;
             include torsade:plugin/key-value-user@0.1.0;
+            include torsade:plugin/credentials-user@0.1.0;
             include torsade:plugin/services-user@0.1.0;
             import torsade:plugin/jobs@0.1.0;
             export torsade:plugin/stopping@0.1.0;

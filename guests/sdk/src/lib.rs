@@ -41,8 +41,8 @@
 //! ([`Transport::run`]). [`Lock`], [`Semaphore`] and [`Queue`] are for taking turns,
 //! [`LoopingCall`] and [`cooperate`] for work that comes again, or takes long. What the host
 //! answers is asked for by [`timers`], [`files`], [`resolver`], [`endpoints`], [`jobs`] (work on
-//! another thread), [`sql`], [`key_value`] and [`services`] (what this host serves); but for timers
-//! each needs a grant of the service. A
+//! another thread), [`sql`], [`key_value`], [`credentials`] (who somebody is) and [`services`] (what
+//! this host serves); but for timers each needs a grant of the service. A
 //! plugin that is a client dials by [`endpoints`], keeps a connection up by a
 //! [`ReconnectingClient`], and shares several by a [`ConnectionPool`]. In tests [`testing::Clock`]
 //! stands in for the host's clock and timers.
@@ -70,6 +70,7 @@ pub mod clock;
 pub mod component;
 mod connection;
 mod cooperate;
+pub mod credentials;
 #[doc(hidden)]
 pub mod datagram_bindings;
 pub mod datagrams;

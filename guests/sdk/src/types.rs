@@ -41,7 +41,7 @@ pub mod code {
     pub const CLOSED: &str = "closed";
     /// A constraint of the database is violated.
     pub const CONFLICT: &str = "conflict";
-    /// No grant of the service covers it.
+    /// No grant of the service covers it, or somebody is not who they say.
     pub const DENIED: &str = "denied";
     /// Of a reason: either side closed it in order, and what was queued was sent.
     pub const DONE: &str = "done";
