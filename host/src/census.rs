@@ -3,15 +3,15 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::throttle::{Bucket, PeerBuckets, Rates};
 
-/// Counts a service's connections. It is asked when one is accepted or closed, never for a byte;
-/// bytes are counted by the buckets that it hands out.
+/// Counts a service's connections, and its failed logins. It is asked when one is accepted or closed,
+/// and when somebody logs in, never for a byte; bytes are counted by the buckets that it hands out.
 pub struct Census {
     connections: AtomicUsize,
     most: usize,
@@ -21,6 +21,7 @@ pub struct Census {
     first_asked: OnceLock<Instant>,
     pub(crate) connects: Option<Bucket>,
     pub(crate) log_lines: Option<Bucket>,
+    logins: Option<Bucket>,
     pub(crate) reads: Option<Arc<Bucket>>,
     pub(crate) writes: Option<Arc<Bucket>>,
     peers: [Mutex<Shard>; SHARDS],
@@ -39,6 +40,17 @@ struct Shard {
 struct Peer {
     connections: usize,
     buckets: Option<Arc<PeerBuckets>>,
+    /// Its failed logins, once it has tried one.
+    logins: Option<Bucket>,
+}
+
+/// Why nobody may log in now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Throttled {
+    /// The key of `limits` that is reached.
+    pub(crate) key: &'static str,
+    /// How long until it is not.
+    pub(crate) wait: Duration,
 }
 
 /// Why a peer may not come: the key of `limits` that is reached.
@@ -59,6 +71,7 @@ impl Census {
             first_asked: OnceLock::new(),
             connects: None,
             log_lines: None,
+            logins: None,
             reads: None,
             writes: None,
             peers: std::array::from_fn(|_| Mutex::default()),
@@ -72,6 +85,7 @@ impl Census {
             rates,
             connects: rates.connects.map(Bucket::of_second),
             log_lines: rates.log_lines.map(Bucket::of_second),
+            logins: rates.logins.map(Bucket::of_minute),
             reads: rates.reads.map(|rate| Arc::new(Bucket::of_bytes(rate))),
             writes: rates.writes.map(|rate| Arc::new(Bucket::of_bytes(rate))),
             ..self
@@ -109,24 +123,65 @@ impl Census {
         }
         let now = self.time(now);
         let mut shard = self.shard(peer);
-        let shard = &mut *shard;
-        let found = shard.peers.entry(peer).or_insert_with(|| {
-            shard.gone += 1;
-            let counted = self.rates.count_peers();
-            Peer { connections: 0, buckets: counted.then(|| PeerBuckets::new(&self.rates).into()) }
-        });
+        let found = shard.known(peer, &self.rates);
         let connects = found.buckets.as_ref().and_then(|buckets| buckets.connects.as_ref());
         let met = if self.most_per_peer.is_some_and(|most| found.connections >= most) {
             Err(Full::ConnectionsPerPeer)
         } else if connects.is_some_and(|connects| !connects.take_one(now)) {
             Err(Full::ConnectRatePerPeer)
         } else {
-            shard.gone -= usize::from(found.connections == 0);
+            let was_gone = found.connections == 0;
             found.connections += 1;
-            Ok(found.buckets.clone())
+            let buckets = found.buckets.clone();
+            shard.gone -= usize::from(was_gone);
+            Ok(buckets)
         };
         shard.sweep(now);
         met
+    }
+
+    /// Whether a peer may log in now. What it says to prove who it is counts as a failure from now
+    /// on, until [`Census::logged_in`]: so no more is tried at once than may fail.
+    pub(crate) fn may_log_in(
+        &self,
+        peer: Option<IpAddr>,
+        is_proof: bool,
+        now: Instant,
+    ) -> Result<(), Throttled> {
+        let now = self.time(now);
+        let takes = |bucket: &Bucket, key| {
+            let may = if is_proof { bucket.take_one(now) } else { bucket.available(now) > 0 };
+            may.then_some(()).ok_or_else(|| Throttled { key, wait: bucket.wait(now, 1) })
+        };
+        if let Some(rate) = self.rates.logins_per_peer {
+            let peer = network(peer);
+            let mut shard = self.shard(peer);
+            let logins = &mut shard.known(peer, &self.rates).logins;
+            let of_peer = takes(logins.get_or_insert_with(|| Bucket::of_minute(rate)), PER_PEER);
+            shard.sweep(now);
+            of_peer?;
+        }
+        let of_all = self.logins.as_ref().map_or(Ok(()), |logins| takes(logins, "logins"));
+        if of_all.is_err() && is_proof {
+            self.put_back(peer);
+        }
+        of_all
+    }
+
+    /// What a peer has said to prove who it is was right, or was not looked at.
+    pub(crate) fn logged_in(&self, peer: Option<IpAddr>) {
+        self.put_back(peer);
+        if let Some(logins) = &self.logins {
+            logins.put_back_one();
+        }
+    }
+
+    fn put_back(&self, peer: Option<IpAddr>) {
+        let peer = network(peer);
+        let shard = self.shard(peer);
+        if let Some(logins) = shard.peers.get(&peer).and_then(|peer| peer.logins.as_ref()) {
+            logins.put_back_one();
+        }
     }
 
     /// A connection that was counted is gone; with the peer that it was met as.
@@ -140,7 +195,7 @@ impl Census {
                 if found.connections > 0 {
                     return;
                 }
-                if found.buckets.as_ref().is_none_or(|buckets| buckets.are_full(now)) {
+                if !found.owes(now) {
                     shard.peers.remove(&peer);
                 } else {
                     shard.gone += 1;
@@ -166,15 +221,31 @@ impl Census {
     }
 }
 
+impl Peer {
+    /// Whether something is missing from its buckets.
+    fn owes(&self, now: Duration) -> bool {
+        self.buckets.as_ref().is_some_and(|all| !all.are_full(now))
+            || self.logins.as_ref().is_some_and(|logins| !logins.is_full(now))
+    }
+}
+
 impl Shard {
+    /// A peer, who may be new.
+    fn known(&mut self, peer: IpAddr, rates: &Rates) -> &mut Peer {
+        self.peers.entry(peer).or_insert_with(|| {
+            self.gone += 1;
+            let buckets = rates.count_peers().then(|| PeerBuckets::new(rates).into());
+            Peer { connections: 0, buckets, logins: None }
+        })
+    }
+
     /// Forgets peers without connections whose buckets are full, once their number has doubled; and
     /// all without connections where there are too many of them.
     fn sweep(&mut self, now: Duration) {
         if self.gone <= self.gone_to_sweep {
             return;
         }
-        let owes = |peer: &Peer| peer.buckets.as_ref().is_some_and(|all| !all.are_full(now));
-        self.peers.retain(|_, peer| peer.connections > 0 || owes(peer));
+        self.peers.retain(|_, peer| peer.connections > 0 || peer.owes(now));
         self.gone = self.peers.values().filter(|peer| peer.connections == 0).count();
         if self.gone > GONE_PEERS / 2 {
             self.peers.retain(|_, peer| peer.connections > 0);
@@ -183,6 +254,18 @@ impl Shard {
         self.gone_to_sweep = (2 * self.gone).clamp(GONE_TO_SWEEP, GONE_PEERS);
     }
 }
+
+/// As whom a peer's failed logins are counted: who has one address of IPv6 has its network of 64 bits
+/// (RFC 6177). What has no address is all one.
+fn network(peer: Option<IpAddr>) -> IpAddr {
+    match peer.map(|peer| peer.to_canonical()) {
+        Some(IpAddr::V6(v6)) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        Some(v4) => v4,
+        None => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+const PER_PEER: &str = "logins-per-peer";
 
 /// Into how many parts the peers are dealt, so that workers seldom wait for each other.
 const SHARDS: usize = 16;
@@ -200,7 +283,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::{Duration, Instant};
 
-    use super::{Census, Full, GONE_PEERS, Rates, SHARDS};
+    use super::{Census, Full, GONE_PEERS, Rates, SHARDS, Throttled};
 
     fn peer(number: u32) -> IpAddr {
         Ipv4Addr::from_bits(0x0a00_0000 + number).into()
@@ -238,6 +321,58 @@ mod tests {
         let full = now + Duration::from_secs(5);
         census.leave(Some(peer(1)), full);
         census.leave(Some(peer(2)), full);
+        assert_eq!(census.known(), 0);
+    }
+
+    fn key(tried: Result<(), Throttled>) -> Option<&'static str> {
+        tried.err().map(|throttled| throttled.key)
+    }
+
+    #[test]
+    fn only_what_fails_is_counted_and_by_network() {
+        let rates = Rates { logins: Some(5), logins_per_peer: Some(2), ..Rates::default() };
+        let (census, now) = (Census::new(9, None).with_rates(rates), Instant::now());
+        let try_now = |peer: &str| key(census.may_log_in(peer.parse().ok(), true, now));
+        for _ in 0..20 {
+            assert_eq!(try_now("192.0.2.1"), None);
+            census.logged_in(Some([192, 0, 2, 1].into()));
+        }
+        assert_eq!((try_now("2001:db8::1"), try_now("2001:db8::2:0:0:2")), (None, None));
+        assert_eq!(try_now("2001:db8::3"), Some("logins-per-peer"));
+        assert_eq!((try_now("2001:db8:0:1::1"), try_now("::ffff:192.0.2.1")), (None, None));
+        // A peer that all others keep out has lost nothing.
+        assert_eq!((try_now("192.0.2.2"), try_now("192.0.2.3")), (None, Some("logins")));
+        assert_eq!(key(census.may_log_in(Some([192, 0, 2, 9].into()), false, now)), Some("logins"));
+        let later = now + Duration::from_secs(60);
+        for _ in 0..2 {
+            assert_eq!(key(census.may_log_in(Some([192, 0, 2, 3].into()), true, later)), None);
+        }
+        let again = census.may_log_in(Some([192, 0, 2, 3].into()), true, later).unwrap_err();
+        assert_eq!((again.key, again.wait), ("logins-per-peer", Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn who_has_no_address_is_counted_as_one() {
+        let rates = Rates { logins_per_peer: Some(1), ..Rates::default() };
+        let (census, now) = (Census::new(9, None).with_rates(rates), Instant::now());
+        assert_eq!(key(census.may_log_in(None, false, now)), None);
+        assert_eq!(key(census.may_log_in(None, true, now)), None);
+        assert_eq!(key(census.may_log_in(None, true, now)), Some("logins-per-peer"));
+    }
+
+    #[test]
+    fn who_has_failed_to_log_in_is_forgotten_in_time_and_not_before() {
+        let rates =
+            Rates { logins_per_peer: Some(1), connects_per_peer: Some(9), ..Rates::default() };
+        let (census, now) = (Census::new(100, None).with_rates(rates), Instant::now());
+        assert!(census.enter() && census.meet(peer(1), now).is_ok());
+        assert_eq!(key(census.may_log_in(Some(peer(1)), true, now)), None);
+        census.leave(Some(peer(1)), now + Duration::from_secs(5));
+        assert_eq!(key(census.may_log_in(Some(peer(1)), true, now)), Some("logins-per-peer"));
+        // Its connections are counted as before.
+        let buckets = census.meet(peer(1), now).unwrap();
+        assert!(census.enter() && buckets.is_some_and(|all| all.connects.is_some()));
+        census.leave(Some(peer(1)), now + Duration::from_secs(61));
         assert_eq!(census.known(), 0);
     }
 

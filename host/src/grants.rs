@@ -3,6 +3,7 @@
 //! name up.
 
 mod listing;
+mod users;
 mod wish;
 
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use crate::transport::range::{Candidates, ListenRange};
 use crate::transport::target::Target;
 
 pub use listing::{Line, MISSING, UNUSED};
+pub use users::{Clear, Users};
 pub use wish::Wish;
 
 /// A service's `grants` table; a key that is missing grants nothing.
@@ -41,6 +43,8 @@ pub struct Grants {
     pub sql: Option<Store>,
     /// `key-value = "file"`: the same for one table of it. Where both are given they are the same.
     pub key_value: Option<Store>,
+    /// `credentials = "users"`: it may know who somebody is, by this file.
+    pub credentials: Option<Users>,
     /// `dry-run = true`: what would be refused is let through, as if the grant that [`Self::told`]
     /// names were there.
     pub dry_run: bool,
@@ -62,6 +66,8 @@ pub enum Store {
 pub enum Grant {
     /// Connecting to others, and sending datagrams to who has sent none.
     Connect,
+    /// Knowing who somebody is.
+    Credentials,
     /// Reading files below a folder.
     Files,
     /// Work on other threads.
@@ -104,8 +110,9 @@ pub enum Goal {
 
 impl Grant {
     /// All, in the order of their keys.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
+        Self::Credentials,
         Self::Files,
         Self::Jobs,
         Self::KeyValue,
@@ -120,6 +127,7 @@ impl Grant {
     pub fn key(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Credentials => "credentials",
             Self::Files => "files",
             Self::Jobs => "jobs",
             Self::KeyValue => "key-value",
@@ -137,6 +145,7 @@ impl Grants {
     pub fn gives(&self, grant: Grant) -> bool {
         match grant {
             Grant::Connect => !self.connect.is_empty(),
+            Grant::Credentials => self.credentials.is_some(),
             Grant::Files => self.files.is_some(),
             Grant::Jobs => self.jobs,
             Grant::KeyValue => self.key_value.is_some(),
@@ -148,11 +157,11 @@ impl Grants {
         }
     }
 
-    /// Whether anything of a grant can be had: it is given, or `dry-run` lets it through. A folder
-    /// and a database are there only where they are named.
+    /// Whether anything of a grant can be had: it is given, or `dry-run` lets it through. A folder,
+    /// users and a database are there only where they are named.
     pub fn allows(&self, grant: Grant) -> bool {
         let can_be_had = match grant {
-            Grant::Files => false,
+            Grant::Credentials | Grant::Files => false,
             Grant::KeyValue | Grant::Sql => self.database().is_some(),
             _ => true,
         };

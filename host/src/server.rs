@@ -6,6 +6,7 @@ mod load;
 mod privileges;
 mod room;
 mod tls;
+mod users;
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -35,10 +36,12 @@ use crate::worker::{Mailbox, Message, Worker};
 use load::{engines, load, open_databases, ticker, try_out};
 use privileges::{become_user, give, make_folder, may_become};
 use room::{carried, raised_walls, room, share_files};
+use users::open_users;
 
 pub use cache::{cache_folder, check_private};
 pub use goal::Goal;
 pub use privileges::forbid_new_privileges;
+pub use users::MadeUsers;
 
 pub use crate::net::os::Inherited;
 
@@ -79,6 +82,7 @@ pub fn check(config: &Config, plugins: &[Vec<u8>], lines: &mut Vec<Vec<Line>>) -
     let mut settings = settings?;
     tls::encrypt(config, &mut settings, false)?;
     try_out(config, settings.iter_mut())?;
+    open_users(config, settings.iter_mut(), None)?;
     drop(ticker);
     Ok(())
 }
@@ -87,11 +91,17 @@ impl Server {
     /// Checks everything, binds every endpoint, or finds it among what is `inherited`, and starts to
     /// serve: as the configuration's `user`, if it names one. All of the process's threads become
     /// that user, before any plugin runs; and the calling thread, with those that it makes from now
-    /// on, gains no privileges any more.
+    /// on, gains no privileges any more. Adds to `made` the users that it has made, also where it
+    /// then fails: nobody can tell their passwords later.
     ///
     /// # Errors
     /// Names the service and what would be right; then nothing is served.
-    pub fn start(config: &Config, plugins: &[Vec<u8>], mut inherited: Inherited) -> Result<Self> {
+    pub fn start(
+        config: &Config,
+        plugins: &[Vec<u8>],
+        mut inherited: Inherited,
+        made: &mut Vec<MadeUsers>,
+    ) -> Result<Self> {
         forbid_new_privileges()?;
         config.user.as_ref().map_or(Ok(()), may_become)?;
         let walls = raised_walls();
@@ -105,6 +115,7 @@ impl Server {
         let certificates = tls::encrypt(config, &mut settings, true)?;
         if config.user.is_none() {
             try_out(config, settings.iter_mut())?;
+            open_users(config, settings.iter_mut(), Some(made))?;
             open_databases(config, settings.iter_mut())?;
         }
 
@@ -118,6 +129,7 @@ impl Server {
             hand_over(user, &plans)?;
             become_user(user)?;
             try_out(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
+            open_users(config, plans.iter_mut().map(|plan| &mut plan.settings), Some(made))?;
             open_databases(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
         }
         let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
@@ -249,7 +261,10 @@ fn plan(
 /// Makes the folder that services keep something in, for the user who will.
 fn make_state(config: &Config, user: &User) -> Result<()> {
     let keeps = |service: &Service| {
-        service.grants.database() == Some(Store::File) || !service.tls.self_signed.is_empty()
+        let users = service.grants.credentials.as_ref();
+        service.grants.database() == Some(Store::File)
+            || !service.tls.self_signed.is_empty()
+            || users.is_some_and(|users| !users.create.is_empty())
     };
     let state = &config.state;
     match config.services.iter().any(keeps) {
@@ -395,11 +410,13 @@ fn cores() -> usize {
 }
 
 /// Threads for blocking work. Jobs compute, the others wait more than they compute, and for names
-/// the longest. A database is written by one at a time.
+/// the longest. A database is written by one at a time. Hashes take so much memory that there are
+/// few at once, however many services have users.
 fn crew(config: &Config, lane: Lane) -> Crew {
     let uses = |service: &&Service| match lane {
         Lane::Files => service.grants.allows(Grant::Files),
         Lane::Jobs => service.grants.allows(Grant::Jobs),
+        Lane::Logins => service.grants.allows(Grant::Credentials),
         Lane::Names => {
             service.grants.allows(Grant::Resolver) || service.grants.allows(Grant::Connect)
         }
@@ -410,8 +427,16 @@ fn crew(config: &Config, lane: Lane) -> Crew {
         _ if services == 0 => 0,
         Lane::Files | Lane::Reads => 3,
         Lane::Jobs => cores() - 1,
+        Lane::Logins => {
+            let services = services.min(LOGINS_AT_ONCE);
+            let shared = (cores() - 1).min(LOGINS_AT_ONCE - services);
+            return Crew { services, shared };
+        }
         Lane::Names => 7,
         Lane::Writes => 0,
     };
     Crew { services, shared }
 }
+
+/// How many hashes are computed at once, over all services: each takes 19 MiB, and at most 64.
+const LOGINS_AT_ONCE: usize = 8;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a service may do in a second; `None` for as much as it can. Bytes are those that plugins
+/// What a service may do in a second, or in a minute where that is said; `None` for as much as it can. Bytes are those that plugins
 /// receive and that the network took.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Rates {
@@ -12,6 +12,10 @@ pub struct Rates {
     pub connects: Option<u64>,
     /// New connections from one address.
     pub connects_per_peer: Option<u64>,
+    /// Failed logins in a minute.
+    pub logins: Option<u64>,
+    /// Failed logins in a minute from one address.
+    pub logins_per_peer: Option<u64>,
     /// Lines that its plugin has in the log.
     pub log_lines: Option<u64>,
     /// Bytes that are read from all peers together.
@@ -43,8 +47,10 @@ impl Rates {
 pub(crate) struct Bucket {
     /// When it is full, in [`TICKS_A_SECOND`].
     full_at: AtomicU64,
-    /// Units that come in a second.
+    /// Units that come in a period.
     rate: u64,
+    /// The period, in seconds.
+    period: u64,
     /// Units that it holds.
     burst: u64,
 }
@@ -52,7 +58,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A full one. Neither number may be 0; a 0 counts as 1.
     pub(crate) fn new(rate: u64, burst: u64) -> Self {
-        Self { full_at: AtomicU64::new(0), rate: rate.max(1), burst: burst.max(1) }
+        Self { full_at: AtomicU64::new(0), rate: rate.max(1), period: 1, burst: burst.max(1) }
     }
 
     /// One for bytes: it holds what comes in a tenth of a second.
@@ -65,11 +71,17 @@ impl Bucket {
         Self::new(rate, rate)
     }
 
+    /// The same for what comes in a minute.
+    pub(crate) fn of_minute(rate: u64) -> Self {
+        Self { period: 60, ..Self::of_second(rate) }
+    }
+
     /// How many units there are.
     pub(crate) fn available(&self, now: Duration) -> u64 {
         let missing = self.full_at.load(Ordering::Relaxed).saturating_sub(ticks(now));
         let room = self.cost(self.burst).saturating_sub(missing);
-        let units = u128::from(room) * u128::from(self.rate) / u128::from(TICKS_A_SECOND);
+        let period = u128::from(self.period) * u128::from(TICKS_A_SECOND);
+        let units = u128::from(room) * u128::from(self.rate) / period;
         u64::try_from(units).unwrap_or(u64::MAX).min(self.burst)
     }
 
@@ -120,7 +132,7 @@ impl Bucket {
 
     /// In which time so many units come, rounded up.
     fn cost(&self, units: u64) -> u64 {
-        let ticks = u128::from(units) * u128::from(TICKS_A_SECOND);
+        let ticks = u128::from(units) * u128::from(self.period) * u128::from(TICKS_A_SECOND);
         u64::try_from(ticks.div_ceil(u128::from(self.rate))).unwrap_or(u64::MAX)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+pub mod credentials;
 pub mod datagrams;
 pub mod files;
 pub mod key_value;
@@ -13,6 +14,7 @@ pub mod resolver;
 pub mod sql;
 pub mod tls_session;
 
+use credentials::Progress;
 use files::{Entry, OpenFile};
 use sql::{Execution, Rows, Value};
 
@@ -42,6 +44,8 @@ pub enum Outcome {
     Failed(Failure),
     /// A file or a folder was opened.
     File(Arc<OpenFile>),
+    /// A name and a password are a user's: the user's name.
+    Identity(String),
     /// A key was read.
     Got(Option<Vec<u8>>),
     /// An endpoint was bound.
@@ -60,6 +64,8 @@ pub enum Outcome {
         /// What was joined.
         membership: Box<datagrams::Membership>,
     },
+    /// A step of an exchange was taken.
+    Progress(Progress),
     /// A query was answered.
     Rows(Rows),
     /// A handshake of TLS is over.
@@ -84,6 +90,11 @@ impl Outcome {
             }
             Self::Scanned(entries) => entries.iter().map(|e| e.key.len() + e.value.len()).sum(),
             Self::Failed(failure) => failure.message.len(),
+            Self::Identity(name) => name.len(),
+            Self::Progress(Progress::Challenge(data)) => data.len(),
+            Self::Progress(Progress::Success { identity, data }) => {
+                identity.len() + data.as_ref().map_or(0, Vec::len)
+            }
             Self::Addresses(_)
             | Self::Compared(_)
             | Self::Connected { .. }

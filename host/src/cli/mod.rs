@@ -4,6 +4,7 @@ pub mod build;
 mod cert;
 mod check;
 mod doctor;
+mod passwd;
 mod plugins;
 pub mod progress;
 mod toolchain;
@@ -44,6 +45,7 @@ Examples:
   torsade doctor                    tell what this machine carries
   torsade build guests/echo         make a component of a guest
   torsade cert localhost            make a certificate, for development
+  torsade passwd users alice        set the password of a user, in a file that `grants` names
   torsade -v --log debug up         with more words
 
 Environment:
@@ -111,6 +113,9 @@ enum Command {
     /// Make a certificate with its key, signed by itself or by an authority of one's own
     #[command(after_help = cert::HELP)]
     Cert(cert::Arguments),
+    /// Set a user's password, or certificate, in a file of users
+    #[command(after_help = passwd::HELP)]
+    Passwd(passwd::Arguments),
 }
 
 const UP_HELP: &str = "\
@@ -149,6 +154,7 @@ pub fn main() -> ExitCode {
             build::all(&guests, &output.progress()).map_err(Failure::Input)
         }
         Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
+        Command::Passwd(arguments) => passwd::passwd(&arguments, &output).map_err(Failure::Input),
         Command::Check { file, limits: true } => check::limits(&file).map_err(Failure::Input),
         Command::Check { file, .. } => check::check(&file, &output).map_err(Failure::Input),
         Command::Doctor { file } => match doctor::doctor(file.as_deref(), &output) {
@@ -213,7 +219,7 @@ mod tests {
     fn help_says_what_the_statuses_mean() {
         let help = Arguments::command().render_long_help().to_string();
         for word in
-            ["up", "build", "cert", "check", "doctor", "Exit status:", "TORSADE_LOG", "Examples:"]
+            ["up", "build", "cert", "check", "doctor", "passwd", "Exit status:", "TORSADE_LOG"]
         {
             assert!(help.contains(word), "{word}\n{help}");
         }

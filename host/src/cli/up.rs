@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use zeroize::Zeroizing;
 
+use crate::capability::credentials::NewUser;
 use crate::config;
-use crate::server::{self, Inherited, Server};
+use crate::server::{self, Inherited, MadeUsers, Server};
 
 use super::{Failure, Output, plugins};
 
@@ -14,7 +16,12 @@ use super::{Failure, Output, plugins};
 pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
     // First of all, while nothing else is open.
     let inherited = Inherited::take();
-    let (server, has_stdio) = start(file, output, inherited).map_err(Failure::Input)?;
+    let mut made = Vec::new();
+    let started = start(file, output, inherited, &mut made);
+    // They are told whatever else is: nobody can find them out later.
+    let _ = io::stderr().write_all(passwords(&made).as_bytes());
+    drop(made);
+    let (server, has_stdio) = started.map_err(Failure::Input)?;
     if !output.quiet {
         let table = table(&server.endpoints());
         let mut out: Box<dyn Write> = match has_stdio {
@@ -27,7 +34,12 @@ pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
     server.run().map_err(Failure::Serving)
 }
 
-fn start(file: &Path, output: &Output, mut inherited: Inherited) -> anyhow::Result<(Server, bool)> {
+fn start(
+    file: &Path,
+    output: &Output,
+    mut inherited: Inherited,
+    made: &mut Vec<MadeUsers>,
+) -> anyhow::Result<(Server, bool)> {
     let config = config::load(file)?;
     output.start_log(config.log.as_deref())?;
     let has_stdio = config.has_stdio();
@@ -40,7 +52,23 @@ fn start(file: &Path, output: &Output, mut inherited: Inherited) -> anyhow::Resu
     // What builds plugins, or installs their target, is done.
     server::forbid_new_privileges()?;
     let _compiling = progress.step("starting");
-    Ok((Server::start(&config, &plugins, inherited)?, has_stdio))
+    Ok((Server::start(&config, &plugins, inherited, made)?, has_stdio))
+}
+
+/// What is told of users who were made: once, and not in the log.
+fn passwords(made: &[MadeUsers]) -> Zeroizing<String> {
+    let mut told = Zeroizing::new(String::new());
+    for MadeUsers { service, file, users } in made {
+        let file = file.display();
+        told.push_str(&format!("made {file}, the users of {service}; this is said once:\n"));
+        let width = users.iter().map(|user| user.name.chars().count()).max().unwrap_or(0);
+        for NewUser { name, password } in users {
+            told.push_str(&format!("  {name:width$}  "));
+            told.push_str(password);
+            told.push('\n');
+        }
+    }
+    told
 }
 
 /// A line for each endpoint, with the service's name before its first.
@@ -60,7 +88,22 @@ fn table(services: &[(String, Vec<String>)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::*;
+
+    #[test]
+    fn passwords_stand_in_columns() {
+        let user = |name: &str| NewUser {
+            name: name.to_owned(),
+            password: Zeroizing::new(format!("of-{name}")),
+        };
+        let users = vec![user("alice"), user("bob")];
+        let made = MadeUsers { service: "chat".to_owned(), file: "state/users".into(), users };
+        assert_eq!(
+            *passwords(&[made]),
+            "made state/users, the users of chat; this is said once:\n  alice  of-alice\n  bob    of-bob\n"
+        );
+        assert!(passwords(&[]).is_empty());
+    }
 
     #[test]
     fn services_stand_in_columns() {

@@ -1,4 +1,4 @@
-//! The `grants` table of a service: files, names, peers, ports, threads, a database.
+//! The `grants` table of a service: files, names, peers, ports, threads, a database, users.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::grants::{Grants, Store};
+use crate::capability::credentials::prepared_name;
+use crate::grants::{Clear, Grants, Store, Users};
 use crate::transport::endpoint::EndpointError;
 use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
@@ -32,6 +33,7 @@ pub(super) fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) ->
         services: section.flag("services", mistakes),
         sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
         key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
+        credentials: section.field("credentials").and_then(|field| users(&field, folder, mistakes)),
         dry_run: section.flag("dry-run", mistakes),
         folder: folder.to_owned(),
     };
@@ -155,4 +157,52 @@ fn store(field: &Field<'_>) -> Result<Store, Mistake> {
         ":memory:" => Ok(Store::Memory),
         other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
     }
+}
+
+/// A file of users as a string, or as a table with more.
+fn users(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Option<Users> {
+    const FORM: &str = "the path of a file of users, which `torsade passwd` makes, or a table";
+    if field.table().is_err() {
+        let file = mistakes.keep(path(field, folder, FORM))?;
+        return Some(Users { file, plain: Clear::default(), create: Vec::new() });
+    }
+    let mut section = mistakes.keep(field.table())?;
+    let file = section
+        .required("users", "credentials = { users = \"FILE\" }", mistakes)
+        .and_then(|field| mistakes.keep(path(&field, folder, "the path of a file of users")));
+    let plain = section.field("plain").and_then(|field| mistakes.keep(clear(&field)));
+    let create = section.field("create").map(|field| names(&field, mistakes)).unwrap_or_default();
+    section.finish(mistakes);
+    Some(Users { file: file?, plain: plain.unwrap_or_default(), create })
+}
+
+fn clear(field: &Field<'_>) -> Result<Clear, Mistake> {
+    const WANTED: &str = "\"encrypted\", \"loopback\" or \"always\"";
+    let said = field.string(WANTED)?;
+    let all = [Clear::Always, Clear::Loopback, Clear::Never];
+    all.into_iter()
+        .find(|clear| clear.key() == said)
+        .ok_or_else(|| field.mistake(format!("must be {WANTED}, not {said:?}")))
+}
+
+/// Names of users, each once.
+fn names(field: &Field<'_>, mistakes: &mut Mistakes) -> Vec<String> {
+    let fields = mistakes.keep(field.list("a list of names, such as [\"alice\"]"));
+    let fields = fields.unwrap_or_default();
+    if fields.len() > GRANTED_MAX {
+        mistakes.push(field.mistake(format!("has more than {GRANTED_MAX} entries")));
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for field in &fields {
+        let name =
+            field.string("a name, such as \"alice\"").and_then(|name| match prepared_name(name) {
+                Ok(prepared) if prepared == name && !names.contains(&prepared) => Ok(prepared),
+                Ok(prepared) if prepared == name => Err(field.mistake("is there twice")),
+                Ok(prepared) => Err(field.mistake(format!("has to be written as {prepared:?}"))),
+                Err(why) => Err(field.mistake(format!("{name:?} is no name: it {why}"))),
+            });
+        names.extend(mistakes.keep(name));
+    }
+    names
 }

@@ -93,6 +93,12 @@ limits! {
         write_rate "write-rate" Size(1..=TIB);
         /// The same to one IP address.
         write_rate_per_peer "write-rate-per-peer" Size(1..=TIB);
+        /// Failed logins in a minute, over all workers; as many may fail at once, then every login
+        /// fails `limit`.
+        logins "logins" Count(1..=COUNT_MAX) = 1_000;
+        /// The same from one IP address, of IPv6 from one network of 64 bits; all that have no
+        /// address count as one.
+        logins_per_peer "logins-per-peer" Count(1..=COUNT_MAX) = 10;
         /// Sandboxes of a `per-connection` service, over all workers, or as many as the machine
         /// carries; `when-full` says what becomes of new connections.
         instances "instances" Count(1..=COUNT_MAX) = 10_000;

@@ -12,7 +12,7 @@ use crate::transport::range::ListenRange;
 use crate::transport::target::Target;
 
 use super::{Instances, Limits, PluginSource, load};
-use crate::grants::{Grant, Grants, Store};
+use crate::grants::{Clear, Grant, Grants, Store, Users};
 
 /// A folder with a plugin as a file, a guest's folder, a folder to read, and `text` as its
 /// configuration.
@@ -85,6 +85,7 @@ fn everything_that_can_be_said() {
         services = true
         sql = "file"
         key-value = "file"
+        credentials = { users = "users", plain = "loopback", create = ["alice", "bob"] }
         dry-run = true
 
         [service.echo]
@@ -147,6 +148,11 @@ fn everything_that_can_be_said() {
         services: true,
         sql: Some(Store::File),
         key_value: Some(Store::File),
+        credentials: Some(Users {
+            file: folder.path().join("users"),
+            plain: Clear::Loopback,
+            create: vec!["alice".to_owned(), "bob".to_owned()],
+        }),
         dry_run: true,
         folder: folder.path().to_owned(),
     };
@@ -279,7 +285,7 @@ fn mistakes_in_a_service() {
         ),
         (
             "grants = { conect = [] }",
-            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect? known here: files, resolver, connect, listen, multicast, jobs, services, sql, key-value",
+            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect? known here: files, resolver, connect, listen, multicast, jobs, services, sql, key-value, credentials, dry-run",
         ),
         (
             "grants = { resolver = 1 }",
@@ -322,6 +328,34 @@ fn mistakes_in_a_service() {
         (
             "grants = { sql = \"file\", key-value = \":memory:\" }",
             "3:38: service.s.grants.key-value: must be what sql is, as they share the service's database",
+        ),
+        (
+            "grants = { credentials = true }",
+            "3:26: service.s.grants.credentials: must be the path of a file of users, which `torsade passwd` makes, or a table, not a boolean",
+        ),
+        (
+            "grants = { credentials = {} }",
+            "3:26: service.s.grants.credentials: users is missing; write credentials = { users = \"FILE\" }",
+        ),
+        (
+            "grants = { credentials = { users = \"u\", plain = \"never\" } }",
+            "service.s.grants.credentials.plain: must be \"encrypted\", \"loopback\" or \"always\", not \"never\"",
+        ),
+        (
+            "grants = { credentials = { users = \"u\", create = [\"a:b\"] } }",
+            "service.s.grants.credentials.create: \"a:b\" is no name: it has a colon",
+        ),
+        (
+            "grants = { credentials = { users = \"u\", create = [\"a\", \"a\"] } }",
+            "service.s.grants.credentials.create: is there twice",
+        ),
+        (
+            "grants = { credentials = { users = \"u\", create = [\"\u{2168}\"] } }",
+            "service.s.grants.credentials.create: has to be written as \"IX\"",
+        ),
+        (
+            "grants = { credentials = { users = \"u\", plane = \"always\" } }",
+            "unknown key \"plane\"; did you mean plain? known here: users, plain, create",
         ),
         ("limits = { jobs = 0 }", "service.s.limits.jobs: must be a number from 1 to 10000000"),
         ("limits = { job-deadline = \"2h\" }", "must be from 1ms to 1h, not 2h"),

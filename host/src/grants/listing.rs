@@ -1,6 +1,6 @@
 //! What a component imports, set beside what its service grants.
 
-use super::{Grant, Grants, Store};
+use super::{Clear, Grant, Grants, Store, Users};
 
 /// A line of what a plugin asks for and what it gets.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,6 +94,7 @@ impl Grants {
     fn value(&self, grant: Grant) -> Option<String> {
         self.gives(grant).then(|| match grant {
             Grant::Connect => list(&self.connect),
+            Grant::Credentials => self.credentials.as_ref().map_or_else(String::new, users),
             Grant::Files => {
                 let folder = self.files.as_deref().unwrap_or(&self.folder);
                 format!("{{ read = {} }}", quoted(&folder.display().to_string()))
@@ -126,8 +127,9 @@ const GROUND: [&str; 9] =
     ["clock", "datagrams", "deferreds", "log", "random", "timers", "tls", "transports", "types"];
 
 /// Interfaces that need a grant.
-const GRANTS: [(&str, Grant); 9] = [
+const GRANTS: [(&str, Grant); 10] = [
     ("client-endpoints", Grant::Connect),
+    ("credentials", Grant::Credentials),
     ("files", Grant::Files),
     ("jobs", Grant::Jobs),
     ("key-value", Grant::KeyValue),
@@ -148,6 +150,18 @@ pub(super) fn store(store: Store) -> String {
     match store {
         Store::File => quoted("file"),
         Store::Memory => quoted(":memory:"),
+    }
+}
+
+fn users(Users { file, plain, create }: &Users) -> String {
+    let file = quoted(&file.display().to_string());
+    let create = match create.is_empty() {
+        true => String::new(),
+        false => format!(", create = {}", list(create)),
+    };
+    match (plain, create.is_empty()) {
+        (Clear::Never, true) => file,
+        _ => format!("{{ users = {file}, plain = {}{create} }}", quoted(plain.key())),
     }
 }
 

@@ -53,6 +53,7 @@ fn decided(grants: &Grants, wish: &str) -> (Option<bool>, String) {
             let wish = match about {
                 "job" => Wish::Job("double"),
                 "key-value" => Wish::KeyValue,
+                "log-in" => Wish::LogIn,
                 "lookup" => Wish::LookUp("example.org"),
                 "open" => Wish::Open("index.html"),
                 "list" => Wish::List(""),
@@ -110,6 +111,7 @@ fn dry_run_gives_nothing_that_is_not_there() {
         "ask list",
         "ask sql",
         "ask key-value",
+        "ask log-in",
         // What the host was started with, and its standard input, are nobody's to grant.
         "listen fd:3",
         "listen systemd:index=0",
@@ -198,6 +200,28 @@ fn what_a_plugin_wrote_is_one_short_line_of_the_log() {
     }
 }
 
+#[test]
+fn users_are_shown_as_the_configuration_has_them() {
+    let value = |line: &str| {
+        let lines = grants(line).lines(&imports(&["credentials"]));
+        lines[0].gets.replace(&format!("{}/", env!("CARGO_MANIFEST_DIR")), "")
+    };
+    for (line, want) in [
+        ("", MISSING),
+        ("credentials = \"users\"", "\"users\""),
+        (
+            "credentials = { users = \"users\", plain = \"always\" }",
+            "{ users = \"users\", plain = \"always\" }",
+        ),
+        (
+            "credentials = { users = \"users\", create = [\"alice\"] }",
+            "{ users = \"users\", plain = \"encrypted\", create = [\"alice\"] }",
+        ),
+    ] {
+        assert_eq!(value(line), want);
+    }
+}
+
 fn imports(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("torsade:plugin/{name}@0.1.0")).collect()
 }
@@ -227,6 +251,7 @@ fn each_import_stands_beside_its_grant() {
 fn an_import_takes_its_own_grant() {
     let all = imports(&[
         "client-endpoints",
+        "credentials",
         "files",
         "jobs",
         "key-value",
@@ -240,6 +265,7 @@ fn an_import_takes_its_own_grant() {
     assert_eq!(grants("").check(&own), Ok(()));
     let given = [
         "connect = [\"tcp:*:1\"]",
+        "credentials = \"users\"",
         "files = { read = \".\" }",
         "jobs = true",
         "key-value = \"file\"",

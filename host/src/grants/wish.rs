@@ -25,6 +25,8 @@ pub enum Wish<'a> {
     List(&'a str),
     /// To listen on an endpoint.
     Listen(&'a Endpoint),
+    /// To know who somebody is.
+    LogIn,
     /// To look up a name.
     LookUp(&'a str),
     /// To open a file.
@@ -41,6 +43,7 @@ impl Wish<'_> {
         match self {
             Self::Connect(_) | Self::Send(_) => Grant::Connect,
             Self::Job(_) => Grant::Jobs,
+            Self::LogIn => Grant::Credentials,
             Self::Join(_) => Grant::Multicast,
             Self::KeyValue => Grant::KeyValue,
             Self::List(_) | Self::Open(_) => Grant::Files,
@@ -91,6 +94,7 @@ impl fmt::Display for Wish<'_> {
             Self::KeyValue => ("use keys and values", String::new()),
             Self::List(path) => ("list ", shown(path)),
             Self::Listen(on) => ("listen on ", on.to_string()),
+            Self::LogIn => ("know who somebody is", String::new()),
             Self::LookUp(name) => ("look up ", shown(name)),
             Self::Open(path) => ("open ", shown(path)),
             Self::Send(to) => ("send a datagram to ", to.to_string()),
@@ -115,6 +119,7 @@ impl Grants {
                 let needed = wish.needed();
                 (!needed.is_empty()).then(|| list(&needed))?
             }
+            Grant::Credentials => "\"FILE\"".to_owned(),
             Grant::Files => "{ read = \"FOLDER\" }".to_owned(),
             // Both have to say the same.
             Grant::KeyValue | Grant::Sql => store(self.database().unwrap_or(Store::File)),

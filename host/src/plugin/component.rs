@@ -14,7 +14,7 @@ use super::job::JobCode;
 use super::limits::Limits;
 use super::outbox::Guest;
 use super::words::plain;
-use crate::grants::{Grant, Grants};
+use crate::grants::{Clear, Grant, Grants};
 
 /// Compiled code that fits the contract, ready to be instantiated any number of times.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct Plugin {
     pub(super) jobs: Option<JobCode>,
     /// What its instances are told that the host serves.
     pub(super) services: Arc<[ServiceFacts]>,
+    /// Where passwords may be said to its instances, if they may know who somebody is.
+    pub(super) credentials: Option<Clear>,
     pooled: bool,
 }
 
@@ -116,7 +118,8 @@ impl Plugin {
             false => None,
         };
         let compiler = compiler.clone();
-        Ok(Self { compiler, pre, exports, jobs, services: Arc::default(), pooled })
+        let credentials = grants.credentials.as_ref().map(|users| users.plain);
+        Ok(Self { compiler, pre, exports, jobs, services: Arc::default(), credentials, pooled })
     }
 
     /// Says what the instances that are made from now on are told that the host serves.

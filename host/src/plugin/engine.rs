@@ -219,6 +219,7 @@ fn linker(engine: &Engine) -> Result<Linker<Guest>> {
     plugin::jobs::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::sql::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::key_value::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
+    plugin::credentials::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     plugin::services::add_to_linker::<_, HasSelf<Guest>>(&mut linker, itself)?;
     hot::shadow(&mut linker)?;
     Ok(linker)

@@ -1,5 +1,6 @@
 //! What a plugin can call: facts, wishes and questions. None of them reaches beyond its store.
 
+mod credentials;
 mod datagrams;
 mod endpoints;
 mod files;
@@ -23,6 +24,8 @@ use super::outbox::{
 };
 use super::words::plain;
 use crate::capability::{Address, Failure, Outcome};
+
+pub(crate) use credentials::offered;
 
 impl types::Host for Guest {}
 

@@ -113,6 +113,7 @@ impl Instance {
         }
         store.data_mut().outbox = lent.take();
         store.data_mut().services = Arc::clone(&plugin.services);
+        store.data_mut().credentials = plugin.credentials;
         arm(&mut store, metering, start_allowed(limits.start_deadline));
         let watch = Stopwatch::start(store.data().outbox.as_deref());
         let exports = Exports::load(plugin, &mut store);

@@ -18,6 +18,8 @@ mod slots;
 mod words;
 
 pub use bindings::torsade::plugin::datagrams::{Ipv6Peer, Part, Peer};
+pub(crate) use imports::offered;
+
 pub use component::{LoadError, Plugin, ServiceFacts};
 pub use engine::{Engines, EnginesConfig, Footprint, Metering, Ticker};
 pub use instance::{ConnFacts, DatagramProtocol, Fault, Instance, Origin, Protocol, SocketFacts};

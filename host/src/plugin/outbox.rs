@@ -13,6 +13,7 @@ use super::component::ServiceFacts;
 use super::instance::Allowed;
 use super::limits::{Limits, Usage};
 use super::slots::Slots;
+use crate::capability::credentials::Question;
 use crate::capability::datagrams::{Membership, SocketOption};
 use crate::capability::files::OpenFile;
 use crate::capability::operation::Operation;
@@ -20,6 +21,7 @@ use crate::capability::resolver::Family;
 use crate::capability::sql::Statement;
 use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
+use crate::grants::Clear;
 
 /// Something that a plugin asked for. The reactor does it after the event.
 ///
@@ -55,6 +57,9 @@ pub enum Effect {
     Forget {
         id: u64,
     },
+    GiveUp {
+        conn: u64,
+    },
     Join {
         id: u64,
         socket: u64,
@@ -79,6 +84,11 @@ pub enum Effect {
     Listen {
         id: u64,
         endpoint: Range<usize>,
+    },
+    LogIn {
+        id: u64,
+        conn: u64,
+        question: Box<Question>,
     },
     Lookup {
         id: u64,
@@ -297,6 +307,8 @@ pub(crate) struct Guest {
     pub(super) is_job: bool,
     /// What it is told that the host serves.
     pub(super) services: Arc<[ServiceFacts]>,
+    /// Where passwords may be said to it, if it may know who somebody is.
+    pub(super) credentials: Option<Clear>,
     /// Bytes that its outcomes hold.
     kept: usize,
     /// Deferreds that have neither fired nor been forgotten.
@@ -373,6 +385,7 @@ impl Guest {
             sockets: Slots::default(),
             is_job: false,
             services: Arc::default(),
+            credentials: None,
             kept: 0,
             in_flight: 0,
             usage: Usage::new(&limits),

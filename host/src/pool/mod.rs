@@ -26,6 +26,8 @@ pub enum Lane {
     Files,
     /// The processor.
     Jobs,
+    /// Hashes of passwords, which take the processor and much memory.
+    Logins,
     /// Name servers.
     Names,
     /// Databases that are read.
@@ -36,13 +38,15 @@ pub enum Lane {
 
 impl Lane {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Files, Self::Jobs, Self::Names, Self::Reads, Self::Writes];
+    pub const ALL: [Self; 6] =
+        [Self::Files, Self::Jobs, Self::Logins, Self::Names, Self::Reads, Self::Writes];
 
     /// Its name, for its threads.
     pub fn name(self) -> &'static str {
         match self {
             Self::Files => "files",
             Self::Jobs => "jobs",
+            Self::Logins => "logins",
             Self::Names => "names",
             Self::Reads => "reads",
             Self::Writes => "writes",

@@ -48,6 +48,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 self.ask_sql((life, id), vec![*statement], Lane::Writes, execute);
             }
             Effect::Forget { id } => self.forget(life, id),
+            Effect::GiveUp { conn } => self.give_up_login(life, conn),
             Effect::Join { id, socket, membership } => {
                 self.join_group(life, id, socket, membership);
             }
@@ -60,6 +61,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Effect::Listen { id, endpoint } => {
                 self.ask(life, id, &bytes[endpoint], Self::listen_for);
             }
+            Effect::LogIn { id, conn, question } => self.log_in((life, id), conn, *question),
             Effect::Lookup { id, name, family } => {
                 self.ask(life, id, &bytes[name], |reactor, waiter, service, name| {
                     reactor.look_up_for(waiter, service, name, family);
@@ -251,7 +253,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         true
     }
 
-    fn cancel(&mut self, life_id: Id<Life>, id: u64) {
+    pub(super) fn cancel(&mut self, life_id: Id<Life>, id: u64) {
         let Some(life) = self.lives.get_mut(life_id) else { return };
         if life.deferreds.cancel(id) {
             let behind = life.deferreds.behind(id).map(|b| mem::replace(b, Behind::Answer));
@@ -293,7 +295,11 @@ fn query(of: &Database, one: &[Statement], stopped: &Stopped) -> Result<Outcome,
 }
 
 /// A connection that is the life's own: a plugin acts on no other, whatever number it gives.
-fn of_life<S>(conns: &mut Arena<Conn<S>>, life: Id<Life>, id: ConnId<S>) -> Option<&mut Conn<S>> {
+pub(super) fn of_life<S>(
+    conns: &mut Arena<Conn<S>>,
+    life: Id<Life>,
+    id: ConnId<S>,
+) -> Option<&mut Conn<S>> {
     conns.get_mut(id).filter(|conn| conn.life == Some(life))
 }
 

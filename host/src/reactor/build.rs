@@ -130,6 +130,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             policy: None,
             unbuilt: true,
             peer,
+            login: None,
             header: None,
             local: None,
             claim,

@@ -14,6 +14,7 @@ use crate::walls::Claim;
 
 use super::handshake::Securing;
 use super::life::{Hold, Life};
+use super::login::Login;
 use super::policies::Policy;
 use super::seen::Seen;
 use super::share::Aside;
@@ -57,6 +58,8 @@ pub(super) struct Conn<S> {
     /// Its protocol is to be built once the life has started.
     pub(super) unbuilt: bool,
     pub(super) peer: Address,
+    /// The exchange by which its peer proves who it is.
+    pub(super) login: Option<Box<Login>>,
     /// What came of the header that a proxy begins with, while the protocol waits for it.
     pub(super) header: Option<Vec<u8>>,
     /// This side's address, where the proxy has said it.

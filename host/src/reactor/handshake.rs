@@ -172,6 +172,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if !self.asked(life_id, id, Behind::Handshake(number)) {
             return;
         }
+        // What was begun in clear is not to end encrypted.
+        self.give_up_login(life_id, number);
         let conn_id = Id::from_u64(number);
         let Some(conn) = self.conns.get_mut(conn_id).filter(|conn| conn.life == Some(life_id))
         else {

@@ -15,6 +15,7 @@ mod granted;
 mod handshake;
 mod life;
 mod listen;
+mod login;
 mod multicast;
 mod policies;
 mod proxied;

@@ -18,6 +18,7 @@ use super::work::Naming;
 use super::{Answer, Reactor};
 use crate::arena::Id;
 use crate::capability::Failure;
+use crate::capability::credentials::Checker;
 use crate::capability::files::{Files, Root};
 use crate::capability::resolver::{LookUp, Resolver};
 use crate::capability::sql::Database;
@@ -104,6 +105,8 @@ pub struct ServiceSettings {
     pub jobs: usize,
     /// What `sql` and `key-value` grant.
     pub database: Option<Database>,
+    /// What `credentials` grants.
+    pub checker: Option<Checker>,
     /// What its connections encrypt with.
     pub tls: TlsSettings,
 }

@@ -7,7 +7,9 @@ use super::Reactor;
 use super::conn::ConnId;
 use super::granted::denied;
 use super::life::{Behind, Waiter};
+use super::login::Applicant;
 use crate::arena::Id;
+use crate::capability::credentials::Exchange;
 use crate::capability::files::{self, Files, Opened};
 use crate::capability::key_value::KeyValue;
 use crate::capability::operation::Operation;
@@ -27,6 +29,9 @@ pub enum Answer {
     Found(Found),
     /// A job has ended, and wrote this.
     Job(Result<Vec<u8>, Failure>, Vec<LogLine>),
+    /// A step of an exchange was taken, or a name and a password were checked: how it goes on, and
+    /// what came of it.
+    Login(Option<Exchange>, Outcome),
     /// The work was lost: it panicked, or the pool was stopped.
     Lost,
     /// A path was opened.
@@ -39,16 +44,18 @@ pub enum Answer {
 
 /// What the pool works on.
 pub(super) struct Ticket {
-    service: usize,
+    pub(super) service: usize,
     /// What the question holds of the host's memory.
-    bytes: usize,
-    whose: Whose,
+    pub(super) bytes: usize,
+    pub(super) whose: Whose,
 }
 
 /// Who waits for what the pool works on.
-enum Whose {
+pub(super) enum Whose {
     /// The deferred of a job.
     Job(Waiter),
+    /// Somebody who wants to be known.
+    Login(Waiter, Applicant),
     /// All that wait for a name.
     Name(Box<str>),
     /// One deferred.
@@ -264,7 +271,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.submit(Lane::Jobs, ticket, Box::new(work));
     }
 
-    fn submit(&mut self, lane: Lane, ticket: Ticket, work: Work<Answer>) {
+    pub(super) fn submit(&mut self, lane: Lane, ticket: Ticket, work: Work<Answer>) {
         let service = &mut self.services[ticket.service];
         let number = self.next_ticket;
         self.next_ticket += 1;
@@ -308,6 +315,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             (Whose::Path(path), _) => self.opened(service, &path, Err(failure)),
             (Whose::Name(name), Answer::Found(found)) => self.found(service, &name, Ok(found)),
             (Whose::Name(name), _) => self.found(service, &name, Err(failure)),
+            (Whose::Login(waiter, applicant), Answer::Login(next, outcome)) => {
+                self.on_login(waiter, service, &applicant, next, outcome);
+            }
+            (Whose::Login(waiter, applicant), _) => {
+                self.on_login(waiter, service, &applicant, None, Outcome::Failed(failure));
+            }
             (Whose::Job(waiter), answer) => {
                 self.services[service].jobs -= 1;
                 let (result, log) = match answer {

@@ -136,6 +136,7 @@ fn load_service(
         job_limits,
         jobs: wanted.jobs,
         database: None,
+        checker: None,
         tls: TlsSettings::default(),
     })
 }
@@ -267,6 +268,8 @@ fn rates(wanted: &crate::config::Limits) -> Rates {
     Rates {
         connects: rate(wanted.connect_rate),
         connects_per_peer: rate(wanted.connect_rate_per_peer),
+        logins: Some(wanted.logins as u64),
+        logins_per_peer: Some(wanted.logins_per_peer as u64),
         log_lines: Some(wanted.log_rate as u64),
         reads: rate(wanted.read_rate),
         reads_per_peer: rate(wanted.read_rate_per_peer),

@@ -127,6 +127,12 @@ pub(crate) fn roots(path: &Path) -> Result<RootCertStore, Problem> {
     Ok(roots)
 }
 
+/// The first certificate of a file, in DER.
+pub(crate) fn first_certificate(path: &Path) -> Result<CertificateDer<'static>, Problem> {
+    let found = certificates(path, &read(path)?)?.into_iter().next();
+    found.ok_or_else(|| no_certificate(path))
+}
+
 /// Seconds by Unix's clock as a day, for messages.
 pub(crate) fn day(seconds: i64) -> String {
     time::OffsetDateTime::from_unix_timestamp(seconds)
