@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
@@ -64,6 +64,7 @@ fn interfaces() -> Result<BTreeMap<String, bool>> {
 fn some(grant: Grant) -> &'static str {
     match grant {
         Grant::Connect => "connect = [\"tcp:192.0.2.1:1\"]",
+        Grant::Credentials => "credentials = \"users\"",
         Grant::Files => "files = { read = \".\" }",
         Grant::Jobs => "jobs = true",
         Grant::KeyValue => "key-value = \":memory:\"",
@@ -210,6 +211,8 @@ impl Wisher {
              listen = [\"tcp:0:interface=127.0.0.1\"]\n[service.wisher.grants]\n{grants}\n"
         ))?;
         fs::create_dir(folder.path().join("public"))?;
+        fs::write(folder.path().join("users"), "# nobody\n")?;
+        fs::set_permissions(folder.path().join("users"), fs::Permissions::from_mode(0o600))?;
         make(folder.path())?;
         let host = Host::up(folder.path(), 1)?;
         let lines = BufReader::new(host.connect("wisher")?);
@@ -261,6 +264,7 @@ services = true
 files = { read = "." }
 sql = ":memory:"
 key-value = ":memory:"
+credentials = { users = "users", plain = "loopback" }
 "#;
 
 /// What they allow, and what comes of it: nobody is there.
@@ -296,6 +300,7 @@ const WITHIN: &[(&str, &str)] = &[
     ("list public", "ok 0"),
     ("query SELECT 1", "ok 1"),
     ("get key", "ok false"),
+    ("verify nobody password", "denied the name, or"),
 ];
 
 /// What they don't, and the line that would allow it.
@@ -414,6 +419,7 @@ fn a_dry_run_without_any_grant() -> Result<()> {
         ("list public", "denied the service grants no files"),
         ("query SELECT 1", "denied the service grants no sql"),
         ("get key", "denied the service grants no key-value"),
+        ("verify nobody password", "unsupported"),
     ] {
         wisher.expect(&wish.replace("IP", &ip), wanted)?;
     }

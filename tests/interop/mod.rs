@@ -15,6 +15,7 @@ mod guestbook;
 mod hostile;
 mod http;
 mod limits;
+mod logins;
 mod multicast;
 mod network;
 mod peers;
@@ -58,6 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         hostile::trials(),
         http::trials(),
         limits::trials(),
+        logins::trials(),
         multicast::trials(),
         peers::trials(),
         policies::trials(),
@@ -137,7 +139,7 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 18] = [
+const GUESTS: [(&str, &str); 19] = [
     ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
     ("@discovery", "guests/discovery"),
@@ -147,6 +149,7 @@ const GUESTS: [(&str, &str); 18] = [
     ("@http", "guests/http"),
     ("@inquirer", "tests/guests/inquirer"),
     ("@jobless", "tests/guests/jobless"),
+    ("@login", "tests/guests/login"),
     ("@portforward", "guests/portforward"),
     ("@redial", "tests/guests/redial"),
     ("@resolve", "guests/resolve"),

@@ -86,6 +86,12 @@ impl Host {
         self.reactor.net().received(far).len()
     }
 
+    /// What has come to a peer since the last call, in lines.
+    pub(crate) fn lines(&mut self, far: Far) -> Vec<String> {
+        let received = self.reactor.net().received(far);
+        String::from_utf8_lossy(&received).lines().map(str::to_owned).collect()
+    }
+
     pub(crate) fn is_gone(&mut self, far: Far) -> bool {
         self.reactor.net().far_saw_end(far) || self.reactor.net().far_saw_reset(far)
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use torsade::capability::files::Root;
 use torsade::capability::sql::{Database, Source, Sql, SqlLimits, Statement};
 use torsade::census::Census;
-use torsade::grants::{Grants, Store};
+use torsade::grants::{Clear, Grants, Store, Users};
 use torsade::plugin::{Engines, EnginesConfig, Limits, Metering, Plugin};
 use torsade::pool::Stop;
 use torsade::reactor::{Policies, Restarts, ServiceSettings};
@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Datagrams,
     Echo,
     Http,
+    Login,
     /// It is none of the repository's: fuzzing makes it.
     #[allow(dead_code, reason = "the tests serve none")]
     Stranger,
@@ -114,6 +115,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         Kind::Asker => (&plugins.asker, "{}".to_owned()),
         Kind::Datagrams => (&plugins.datagrams, "{}".to_owned()),
         Kind::Echo => (&plugins.echo, "{}".to_owned()),
+        Kind::Login => (&plugins.login, "{}".to_owned()),
         Kind::Http => (&plugins.http, r#"{"listing":true}"#.to_owned()),
         Kind::Unruly => {
             let config =
@@ -165,6 +167,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         job_limits: Arc::new(limits()),
         jobs: settings.most,
         database: (kind == Kind::Asker).then(database),
+        checker: None,
         tls: TlsSettings::default(),
     }
 }
@@ -199,6 +202,7 @@ struct Plugins {
     datagrams: Plugin,
     echo: Plugin,
     http: Plugin,
+    login: Plugin,
     unruly: Plugin,
     root: Root,
     grants: Arc<Grants>,
@@ -223,6 +227,7 @@ fn load() -> Result<Plugins> {
         datagrams: plugin("tests/guests/datagrams")?,
         echo: plugin("guests/echo")?,
         http: plugin("guests/http")?,
+        login: plugin("tests/guests/login")?,
         unruly: plugin("tests/guests/unruly")?,
         root: Root::open(&site)?,
         grants: Arc::new(everything(site)),
@@ -257,6 +262,7 @@ fn everything(folder: PathBuf) -> Grants {
         services: true,
         sql: Some(Store::Memory),
         key_value: Some(Store::Memory),
+        credentials: Some(Users { file: PathBuf::new(), plain: Clear::Always, create: Vec::new() }),
         ..Grants::default()
     }
 }

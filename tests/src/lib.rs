@@ -11,6 +11,7 @@ pub mod http;
 #[path = "../peers/mod.rs"]
 pub mod peers;
 pub mod programs;
+pub mod scram;
 pub mod slow;
 pub mod tenth;
 pub mod tls;

@@ -15,8 +15,8 @@ use torsade_guest::jobs::{self, Jobs};
 use torsade_guest::resolver::{self, Family};
 use torsade_guest::sql::{self, Statement};
 use torsade_guest::{
-    Deferred, Failure, NoConfig, Origin, Plugin, Protocol, Transport, Waiting, code, files,
-    key_value, services,
+    Deferred, Failure, NoConfig, Origin, Plugin, Protocol, Transport, Waiting, code, credentials,
+    files, key_value, services,
 };
 
 struct Server;
@@ -81,7 +81,7 @@ impl Protocol for Wisher {
             let line: Vec<u8> = self.line.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line[..end]).into_owned();
             let (verb, words) = line.split_once(' ').unwrap_or((&line, ""));
-            match Self::wish(verb, words) {
+            match self.wish(verb, words) {
                 Ok(answer) => self.asked.push(answer.call_on(&self.transport, Self::answered)),
                 Err(failure) => drop(self.answered(Err(failure))),
             }
@@ -91,7 +91,7 @@ impl Protocol for Wisher {
 }
 
 impl Wisher {
-    fn wish(verb: &str, words: &str) -> Result<Deferred<String>, Failure> {
+    fn wish(&self, verb: &str, words: &str) -> Result<Deferred<String>, Failure> {
         Ok(match verb {
             "connect" => endpoints::connect(words)?.map(|()| String::new()),
             "get" => key_value::get(words.as_bytes())?.map(|value| format!("{}", value.is_some())),
@@ -128,6 +128,11 @@ impl Wisher {
             "services" => {
                 let names = services::all().into_iter().map(|service| service.name);
                 Deferred::succeed(names.collect::<Vec<_>>().join(" "))
+            }
+            // NAME PASSWORD
+            "verify" => {
+                let (name, password) = words.split_once(' ').unwrap_or((words, ""));
+                credentials::verify(&self.transport, name, password.as_bytes())?
             }
             _ => return Err(Failure::new(code::UNSUPPORTED, "there is no such verb")),
         })
