@@ -103,7 +103,7 @@ impl Peer {
                     "{count} of {wanted} requests were answered"
                 );
             }
-            Kind::Asker | Kind::Datagrams | Kind::Stranger | Kind::Unruly => {}
+            Kind::Asker | Kind::Datagrams | Kind::Login | Kind::Stranger | Kind::Unruly => {}
         }
         Ok(())
     }

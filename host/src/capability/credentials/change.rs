@@ -42,8 +42,6 @@ pub struct NewUser {
 /// # Errors
 /// Says what would be right; then the file is as it was.
 pub fn change(file: &Path, name: &str, entry: Entry<'_>, seed: [u8; 32]) -> Result<bool, String> {
-    // What a symbolic link leads to is changed, and not the link.
-    let file = &file.canonicalize().unwrap_or_else(|_| file.to_owned());
     let shown = file.display();
     let name = prepared_name(name).map_err(|why| format!("the name {why}"))?;
     // Two who change it at once would lose what one of them did.
@@ -61,7 +59,9 @@ pub fn change(file: &Path, name: &str, entry: Entry<'_>, seed: [u8; 32]) -> Resu
     if !was_there && matches!(entry, Entry::Nothing) {
         return Err(format!("{shown}: there is no user {name}"));
     }
-    write(file, &text).map_err(|e| format!("{shown}: can't be written: {e}"))?;
+    // What a symbolic link leads to is changed, and not the link.
+    let place = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    write(&place, &text).map_err(|e| format!("{shown}: can't be written: {e}"))?;
     Ok(was_there)
 }
 

@@ -81,8 +81,8 @@ impl Users {
         }
         let more = wrong.len().saturating_sub(WRONG_MAX);
         wrong.truncate(WRONG_MAX);
-        let more = if more > 0 { format!("\n… and {more} more lines") } else { String::new() };
-        Err(format!("{}{more}", wrong.join("\n")))
+        let more = if more > 0 { format!("\n  … and {more} more lines") } else { String::new() };
+        Err(format!("{}{more}", wrong.join("\n  ")))
     }
 
     /// Checks a name and a password: the identity. It always takes as long as a hash.
