@@ -54,10 +54,6 @@ impl<T> Arena<T> {
         Some(value)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.value.is_some()).count()
-    }
-
     /// All values with their numbers, by index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.from(0).map(|(_, number, value)| (number, value))
@@ -98,6 +94,6 @@ mod tests {
         let second = arena.insert("second");
         assert_ne!(first, second);
         assert_eq!((arena.get(first), arena.get(second)), (None, Some(&"second")));
-        assert_eq!((arena.remove(first), arena.len()), (None, 1));
+        assert_eq!((arena.remove(first), arena.iter().count()), (None, 1));
     }
 }

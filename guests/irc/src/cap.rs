@@ -137,7 +137,9 @@ impl Server {
                 _ => offered.push(name.to_owned()),
             }
         }
-        if let Some(sts) = self.config.sts.as_ref().filter(|_| with_values) {
+        // Nobody listens in on a Unix socket.
+        let sts = self.config.sts.as_ref().filter(|_| with_values && !session.is_local);
+        if let Some(sts) = sts {
             offered.push(sts.value(session.is_secure));
         }
         offered
@@ -147,7 +149,7 @@ impl Server {
         match cap {
             CHATHISTORY => self.config.history,
             SASL => !session.mechanisms.is_empty(),
-            TLS => self.config.starttls && !session.is_secure,
+            TLS => self.config.starttls && !session.is_secure && !session.is_local,
             _ => true,
         }
     }

@@ -29,6 +29,8 @@ pub struct Config {
     pub history: bool,
     /// Messages that are kept of one conversation.
     pub history_kept: u32,
+    /// Messages that are kept of all conversations.
+    pub history_kept_total: u32,
     /// Messages that a client may ask for at once.
     pub history_replies: u32,
     /// The modes of a channel that somebody makes: letters of `imnst`.
@@ -113,6 +115,7 @@ impl Default for Config {
             sts: None,
             history: true,
             history_kept: 1_000,
+            history_kept_total: 1_000_000,
             history_replies: 100,
             channel_modes: "nt".into(),
             user_modes: "i".into(),
@@ -167,6 +170,7 @@ impl Config {
             ("recvq", self.recvq, 8_192, 1 << 30),
             ("sendq", self.sendq, 8_192, 1 << 30),
             ("history-kept", self.history_kept as usize, 1, 1_000_000),
+            ("history-kept-total", self.history_kept_total as usize, 1, 1_000_000_000),
             ("history-replies", self.history_replies as usize, 1, 1_000),
             ("channels", self.channels, 1, 10_000),
             ("channels-total", self.channels_total, 1, 10_000_000),

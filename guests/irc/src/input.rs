@@ -13,6 +13,9 @@ use crate::{cap, flood};
 /// Bytes of a line that may be one yet.
 const UNFINISHED_BYTES_MAX: usize = TAGS_BYTES_MAX + LINE_BYTES_MAX;
 
+/// Bytes that may come from a client after it is to be read no more: they were on their way.
+const HELD_BYTES_MAX: usize = 128 * 1024;
+
 impl Server {
     /// Handles what came, behind what is left of before.
     pub(crate) fn input(&mut self, of: Client, data: &[u8]) {
@@ -57,7 +60,9 @@ impl Server {
             self.act(action);
         }
         let session = &self.clients[of];
-        if session.hold.is_none() && session.input.len() > self.config.recvq {
+        // Who is read no more has not sent too much, unless the transport doesn't care.
+        let most = self.config.recvq + if session.hold.is_some() { HELD_BYTES_MAX } else { 0 };
+        if session.input.len() > most {
             self.leave(of, "Excess Flood", Parting::Close);
             return;
         }

@@ -40,11 +40,15 @@ mod casemap;
 mod channel;
 mod client;
 mod command;
+#[cfg(feature = "component")]
+mod component;
 mod config;
 mod flood;
 pub mod history;
 mod input;
 mod joining;
+#[cfg(feature = "component")]
+mod keeper;
 mod label;
 mod leaving;
 mod list;
@@ -63,6 +67,8 @@ mod renaming;
 mod reply;
 mod sasl;
 mod server;
+#[cfg(feature = "component")]
+mod store;
 mod talking;
 mod who;
 mod whowas;

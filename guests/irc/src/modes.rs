@@ -18,13 +18,12 @@ const USER: [(char, u8); 5] =
 pub(crate) const USER_LETTERS: &str = "iorwZ";
 
 impl UserModes {
-    /// The modes with these letters.
-    pub(crate) fn of(letters: &str) -> Self {
-        let mut modes = UserModes::default();
+    /// The same with these letters.
+    pub(crate) fn with(mut self, letters: &str) -> Self {
         for letter in letters.chars() {
-            modes.set(letter, true);
+            self.set(letter, true);
         }
-        modes
+        self
     }
 
     pub(crate) fn has(self, letter: char) -> bool {
@@ -193,7 +192,8 @@ mod tests {
         assert_eq!(modes.letters(), "nt");
         assert!(!modes.set('n', true) && modes.set('n', false) && !modes.has('n'));
         assert!(!ChannelModes::is_known('x'));
-        assert!(UserModes::of("oi").is_operator() && UserModes::of("i").is_invisible());
+        let modes = UserModes::default().with("oi");
+        assert!(modes.is_operator() && modes.is_invisible() && !modes.has('w'));
     }
 
     #[test]

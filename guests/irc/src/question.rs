@@ -1,7 +1,10 @@
 //! Questions that are asked and not answered yet.
 
+use std::collections::BTreeMap;
+
 use crate::action::{Action, Answer, Question};
 use crate::client::{Client, Held, Hold};
+use crate::command::shown;
 use crate::label::Label;
 use crate::server::Server;
 
@@ -9,7 +12,7 @@ use crate::server::Server;
 pub(crate) struct Questions {
     last: u64,
     /// Who waits for which. A client waits for one at most.
-    open: std::collections::BTreeMap<u64, Client>,
+    open: BTreeMap<u64, Client>,
 }
 
 /// What a client waits to know.
@@ -29,7 +32,7 @@ pub(crate) enum Asked {
 
 impl Questions {
     pub(crate) fn new() -> Self {
-        Questions { last: 0, open: std::collections::BTreeMap::new() }
+        Questions { last: 0, open: BTreeMap::new() }
     }
 }
 
@@ -59,6 +62,15 @@ impl Server {
     pub(crate) fn answer(&mut self, question: u64, answer: Answer) {
         let Some(of) = self.questions.open.remove(&question) else { return };
         let Some(hold) = self.resume(of) else { return };
+        let answer = match answer {
+            // It would not be one word of a line.
+            Answer::Identity { name, .. } if shown(&name) != name => {
+                let message = format!("{name:?} is no name for IRC: one word of 100 bytes is");
+                self.log(message.clone());
+                Answer::Refused { code: "invalid".into(), message }
+            }
+            answer => answer,
+        };
         if let Held::Question(_, asked) = hold.held {
             match asked {
                 Asked::Authenticate => self.authenticated(of, answer),

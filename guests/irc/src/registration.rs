@@ -193,7 +193,7 @@ impl Server {
             return self.leave(of, "An account is needed", Parting::Close);
         }
         session.registration = None;
-        session.modes = with_letters(session.modes, &self.config.user_modes);
+        session.modes = session.modes.with(&self.config.user_modes);
         self.counts.registered += 1;
         self.counts.registered_most = self.counts.registered_most.max(self.counts.registered);
         self.counts.invisible += usize::from(session.modes.is_invisible());
@@ -243,13 +243,6 @@ impl Server {
         let client = *self.nicks.get(fold(nick).as_str())?;
         Some(client).filter(|&client| self.clients[client].is_registered())
     }
-}
-
-fn with_letters(mut modes: UserModes, letters: &str) -> UserModes {
-    for letter in letters.chars() {
-        modes.set(letter, true);
-    }
-    modes
 }
 
 /// Whether a client may have this nickname (RFC 2812, section 2.3.1).

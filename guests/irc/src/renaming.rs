@@ -33,7 +33,7 @@ impl Server {
         if session.is_registered() {
             return self.reply(of, ERR_ALREADYREGISTERED, format_args!(":You may not reregister"));
         }
-        if session.is_secure || !self.config.starttls {
+        if session.is_secure || session.is_local || !self.config.starttls {
             return self.reply(of, ERR_STARTTLS, format_args!(":STARTTLS is not possible here"));
         }
         let text = format_args!(":STARTTLS successful, proceed with TLS handshake");

@@ -6,7 +6,6 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::action::{Answer, Question};
 use crate::client::Client;
-use crate::command::shown;
 use crate::message::Message;
 use crate::output::Tags;
 use crate::question::Asked;
@@ -44,8 +43,9 @@ impl Server {
     pub(crate) fn authenticate(&mut self, of: Client, message: &Message<'_>) {
         let given = message.parameter(0);
         let session = &self.clients[of];
-        if given == "*" && session.sasl.is_some() {
-            return self.abort_sasl(of);
+        if given == "*" {
+            self.give_up(of);
+            return self.sasl_aborted(of);
         }
         if given.len() > CHUNK_BYTES {
             self.give_up(of);
@@ -135,6 +135,11 @@ impl Server {
             _ => {
                 self.clients[of].sasl = None;
                 self.sasl_failed(of);
+                let session = &mut self.clients[of];
+                session.sasl_failures += 1;
+                if session.sasl_failures >= FAILURES_MAX {
+                    self.leave(of, "Too many failed logins", Parting::Close);
+                }
             }
         }
     }
@@ -155,9 +160,12 @@ impl Server {
     /// A client goes on without the exchange that it has begun.
     pub(crate) fn abort_sasl(&mut self, of: Client) {
         if self.give_up(of) {
-            let text = format_args!(":SASL authentication aborted");
-            self.reply(of, ERR_SASLABORTED, text);
+            self.sasl_aborted(of);
         }
+    }
+
+    fn sasl_aborted(&self, of: Client) {
+        self.reply(of, ERR_SASLABORTED, format_args!(":SASL authentication aborted"));
     }
 
     /// Ends an exchange, and says whether there was one.
@@ -174,18 +182,12 @@ impl Server {
         self.reply(of, RPL_SASLSUCCESS, format_args!(":SASL authentication successful"));
     }
 
-    fn sasl_failed(&mut self, of: Client) {
+    fn sasl_failed(&self, of: Client) {
         self.reply(of, ERR_SASLFAIL, format_args!(":SASL authentication failed"));
-        let session = &mut self.clients[of];
-        session.sasl_failures += 1;
-        if session.sasl_failures >= FAILURES_MAX {
-            self.leave(of, "Too many failed logins", Parting::Close);
-        }
     }
 
     /// A client is a user now. Those who want to know are told.
     pub(crate) fn log_in(&mut self, of: Client, name: &str) {
-        let name = shown(name);
         let session = &mut self.clients[of];
         session.account = Some(name.into());
         session.modes.set('r', true);

@@ -130,6 +130,7 @@ impl Server {
         let members = channel.members().filter(|&(client, has)| hears(client, has));
         let target = format!("{status}{}", channel.name);
         self.deliver(of, members.map(|(client, _)| client), &target, &msgid, said);
+        self.echo(of, &target, &msgid, said);
         if status.is_empty() {
             let key = fold(&channel.name).as_str().to_owned();
             self.keep(of, key, target, msgid, said);
@@ -150,6 +151,7 @@ impl Server {
         let msgid = self.msgid();
         let target = self.clients[to].nick.to_string();
         self.deliver(of, std::iter::once(to), &target, &msgid, said);
+        self.echo(of, &target, &msgid, said);
         if let Some(away) = self.clients[to].away.as_ref().filter(|_| said.kind == Kind::Privmsg) {
             self.reply(of, RPL_AWAY, format_args!("{target} :{away}"));
         }
@@ -160,8 +162,28 @@ impl Server {
         }
     }
 
-    /// Sends a message to its receivers, and back to its sender where it likes to see it.
+    /// Sends a message to its receivers. Where its sender is one, that is no answer to it.
     fn deliver(
+        &self,
+        of: Client,
+        receivers: impl Iterator<Item = Client>,
+        target: &str,
+        msgid: &str,
+        said: &Said<'_>,
+    ) {
+        let label = self.out.borrow_mut().suspend_response();
+        self.relay_said(of, receivers, target, msgid, said);
+        self.out.borrow_mut().begin_response(of, label);
+    }
+
+    /// Sends a message back to its sender, where that likes to see it.
+    fn echo(&self, of: Client, target: &str, msgid: &str, said: &Said<'_>) {
+        if self.has(of, cap::ECHO_MESSAGE) {
+            self.relay_said(of, std::iter::once(of), target, msgid, said);
+        }
+    }
+
+    fn relay_said(
         &self,
         of: Client,
         receivers: impl Iterator<Item = Client>,
@@ -176,14 +198,12 @@ impl Server {
             client: &said.tags,
             ..Tags::default()
         };
-        let echo = self.has(of, cap::ECHO_MESSAGE).then_some(of);
         let (name, text) = (said.kind.name(), said.text);
         if said.kind == Kind::Tagmsg {
-            let all = receivers.chain(echo).filter(|&client| self.has(client, cap::MESSAGE_TAGS));
-            self.relay(all, &tags, format_args!(":{session} TAGMSG {target}"));
+            let receivers = receivers.filter(|&client| self.has(client, cap::MESSAGE_TAGS));
+            self.relay(receivers, &tags, format_args!(":{session} TAGMSG {target}"));
         } else {
-            let body = format_args!(":{session} {name} {target} :{text}");
-            self.relay(receivers.chain(echo), &tags, body);
+            self.relay(receivers, &tags, format_args!(":{session} {name} {target} :{text}"));
         }
     }
 
