@@ -267,6 +267,7 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
 
     let http = compare(HTTP, Some(plugin_keys::<torsade_http::config::Config>()?))?;
     let guestbook = compare(GUESTBOOK, Some(plugin_keys::<torsade_guestbook::config::Config>()?))?;
+    let irc = compare(IRC, Some(plugin_keys::<torsade_irc::Config>()?))?;
     let forwarder = "### The port forwarder's `config`";
     compare(forwarder, Some(plugin_keys::<torsade_portforward::config::Config>()?))?;
     compare(DISCOVERY, Some(plugin_keys::<torsade_discovery::Settings>()?))?;
@@ -285,6 +286,7 @@ fn the_readme_knows_every_key() -> Result<Vec<String>> {
     problems.extend(limits_said_otherwise(&readme)?);
     problems.extend(not_defaults::<torsade_http::config::Config>(HTTP, &http)?);
     problems.extend(not_defaults::<torsade_guestbook::config::Config>(GUESTBOOK, &guestbook)?);
+    problems.extend(not_defaults::<torsade_irc::Config>(IRC, &irc)?);
     Ok(problems)
 }
 
@@ -325,6 +327,7 @@ fn as_a_cell(words: &str) -> String {
 
 const HTTP: &str = "### The HTTP plugin's `config`";
 const GUESTBOOK: &str = "### The guestbook's `config`";
+const IRC: &str = "### The IRC server's `config`";
 const DISCOVERY: &str = "### The discovery plugin's `config`";
 
 /// The keys that a plugin's configuration knows, as the message about one that it doesn't says.

@@ -96,14 +96,28 @@ impl Server {
             format!("{nick}{operator}={presence}{user}@{host}")
         });
         let told: Vec<String> = told.collect();
-        self.reply(of, RPL_USERHOST, format_args!(":{}", told.join(" ")));
+        let mut lines = crate::lines(told.iter().map(String::as_str), " ", self.room(of));
+        if lines.is_empty() {
+            lines.push(String::new());
+        }
+        for line in lines {
+            self.reply(of, RPL_USERHOST, format_args!(":{line}"));
+        }
+    }
+
+    /// How many bytes fit behind the colon of a numeric that has nothing before it.
+    fn room(&self, of: Client) -> usize {
+        let overhead = self.config.name.len() + self.clients[of].nick.len() + ":  302  :\r\n".len();
+        LINE_BYTES_MAX.saturating_sub(overhead)
     }
 
     /// `ISON nick…`.
     pub(crate) fn ison(&mut self, of: Client, message: &Message<'_>) {
         let nicks = message.parameters().iter().flat_map(|words| words.split(' '));
         let found = nicks.filter(|nick| !nick.is_empty()).filter_map(|nick| self.find(nick));
-        let there: Vec<&str> = found.map(|client| &*self.clients[client].nick).collect();
-        self.reply(of, RPL_ISON, format_args!(":{}", there.join(" ")));
+        let there = found.map(|client| &*self.clients[client].nick);
+        // The reply is one line, whatever it has room for.
+        let line = crate::lines(there, " ", self.room(of)).into_iter().next();
+        self.reply(of, RPL_ISON, format_args!(":{}", line.unwrap_or_default()));
     }
 }

@@ -74,7 +74,8 @@ impl Server {
         self.enter(of, number);
     }
 
-    /// Whether nothing keeps a client out of a channel; an invitation lets it in whatever does.
+    /// Whether nothing keeps a client out of a channel; an operator's invitation lets it in whatever
+    /// does.
     fn may_join(&self, of: Client, number: u64, key: Option<&str>) -> Result<(), (&str, &str)> {
         let Some(channel) = self.channels.get(number) else { return Ok(()) };
         let session = &self.clients[of];
@@ -287,6 +288,10 @@ impl Server {
         self.relay(others, &tags, body);
         if let Some(away) = &self.clients[invited].away {
             self.reply(of, RPL_AWAY, format_args!("{nick} :{away}"));
+        }
+        // Who may not change what keeps others out can't let them in either.
+        if !is_operator {
+            return;
         }
         let limit = self.config.invitations;
         let invitations = &mut self.clients[invited].invitations;

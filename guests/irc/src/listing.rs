@@ -149,6 +149,7 @@ impl Server {
     }
 
     /// Sends one line of members, those behind the last that was named; none where there are none.
+    /// From outside one sees only those whom one may see.
     fn names_line(&self, of: Client, channel: &Channel, last: Option<Client>) -> Option<Client> {
         let session = &self.clients[of];
         let all = session.caps.has(cap::MULTI_PREFIX);
@@ -157,8 +158,10 @@ impl Server {
         let (server, nick, name) = (&self.config.name, &session.nick, &channel.name);
         let overhead = server.len() + nick.len() + name.len() + ":  353  = :\r\n".len();
         let room = LINE_BYTES_MAX.saturating_sub(overhead);
+        let is_member = channel.status(of).is_some();
         let (mut line, mut named) = (String::new(), None);
-        for (client, status) in channel.members_behind(last) {
+        let members = channel.members_behind(last);
+        for (client, status) in members.filter(|&(it, _)| is_member || self.is_visible(of, it)) {
             let member = &self.clients[client];
             let prefixes = status.prefixes(all);
             let before = line.len();

@@ -112,7 +112,7 @@ impl Server {
     }
 
     /// Whether a client may be found by who doesn't know its nickname.
-    fn is_visible(&self, of: Client, client: Client) -> bool {
+    pub(crate) fn is_visible(&self, of: Client, client: Client) -> bool {
         let (own, session) = (&self.clients[of], &self.clients[client]);
         client == of
             || !session.modes.is_invisible()

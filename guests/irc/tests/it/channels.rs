@@ -173,8 +173,38 @@ fn membership_is_the_same_in_all_tables() {
         told.lines().next().unwrap().rsplit(':').next().unwrap().to_owned()
     };
     assert_eq!(names(&mut world, "#0x"), "@a c");
+    for client in [2, 3] {
+        let nick = ["c", "d"][client - 2];
+        world.send(clients[client], &format!("MODE {nick} -i"));
+    }
     assert_eq!(names(&mut world, "#1x"), "c d");
     assert_eq!(names(&mut world, "#2x"), "@c");
     let whois = world.says(clients[0], "WHOIS d");
     assert!(!whois.contains("#0x") && !whois.contains("#2x"), "{whois}");
+}
+
+#[test]
+fn a_member_who_is_no_operator_opens_no_door() {
+    let mut world = World::new();
+    let (alice, bob, carol) = (world.join("alice"), world.join("bob"), world.join("carol"));
+    world.send(alice, "JOIN #a");
+    world.send(bob, "JOIN #a");
+    world.send(alice, "MODE #a +b carol");
+    assert!(world.says(bob, "INVITE carol #a").contains(" 341 bob carol #a\n"));
+    assert!(world.seen(carol).ends_with("INVITE carol #a\n"));
+    assert!(world.says(carol, "JOIN #a").contains(" 474 carol #a "));
+}
+
+#[test]
+fn from_outside_one_sees_no_members_that_are_invisible() {
+    let mut world = World::new();
+    let (alice, bob, carol) = (world.join("alice"), world.join("bob"), world.join("carol"));
+    world.send(alice, "JOIN #a");
+    world.send(bob, "JOIN #a");
+    world.send(alice, "MODE alice -i");
+    assert!(world.says(carol, "NAMES #a").contains(" 353 carol = #a :@alice\n"));
+    assert!(world.says(bob, "NAMES #a").contains(" 353 bob = #a :@alice bob\n"));
+    world.send(alice, "MODE alice +i");
+    let told = world.says(carol, "NAMES #a");
+    assert_eq!(told, ":irc.localhost 366 carol #a :End of /NAMES list\n");
 }

@@ -166,3 +166,21 @@ fn the_server_tells_of_itself() {
     }
     assert!(world.longest <= 512);
 }
+
+#[test]
+fn what_is_asked_of_many_is_answered_in_whole_words() {
+    let mut world = World::new();
+    let nicks: Vec<String> =
+        (0..16).map(|number| format!("{}{number:02}", "n".repeat(28))).collect();
+    for nick in &nicks {
+        world.join(nick);
+    }
+    let long = "x".repeat(30);
+    let alice = world.join(&long);
+    let told = world.says(alice, &format!("ISON {}", nicks.join(" ")));
+    let (_, there) = told.trim_end().rsplit_once(':').unwrap();
+    assert!(there.split(' ').all(|nick| nick.len() == 30), "{told}");
+    assert!(told.len() <= 512 && told.lines().count() == 1, "{told}");
+    let told = world.says(alice, &format!("USERHOST {}", nicks[..5].join(" ")));
+    assert_eq!(told.matches("@host.example").count(), 5, "{told}");
+}
