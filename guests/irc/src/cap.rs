@@ -132,7 +132,7 @@ impl Server {
         for &(name, cap) in NAMES.iter().filter(|(_, cap)| self.is_offered(session, *cap)) {
             match cap {
                 SASL if with_values => {
-                    offered.push(format!("sasl={}", session.mechanisms.join(",")))
+                    offered.push(format!("sasl={}", session.mechanisms.join(",")));
                 }
                 _ => offered.push(name.to_owned()),
             }

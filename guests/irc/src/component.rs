@@ -145,7 +145,7 @@ impl Protocol for Guest {
     }
 
     fn write_drained(&mut self) {
-        self.event(|server, client, now| server.drained(client, now));
+        self.event(Server::drained);
     }
 
     fn handshake_completed(&mut self, transport: &Transport<Self>) {

@@ -2,6 +2,7 @@
 
 use crate::action::{Action, Question};
 use crate::casemap::fold;
+use crate::channel::Channel;
 use crate::client::{Client, Held};
 use crate::config::REASON_BYTES_MAX;
 use crate::flood;
@@ -103,7 +104,7 @@ impl Server {
         let session = &self.clients[of];
         session.visited.set(self.walk);
         let channels = session.channels.iter().filter_map(|&number| self.channels.get(number));
-        let members = channels.flat_map(|channel| channel.members()).map(|(client, _)| client);
+        let members = channels.flat_map(Channel::members).map(|(client, _)| client);
         let walk = self.walk;
         members.filter(|&client| self.clients[client].visited.replace(walk) != walk).collect()
     }

@@ -79,7 +79,7 @@ impl<'a> Message<'a> {
     pub(crate) fn tag(&self, key: &str) -> Option<&'a str> {
         let tags = self.tags.split(';').map(|tag| tag.split_once('=').unwrap_or((tag, "")));
         // Of a tag that comes twice the last one counts.
-        tags.filter(|&(name, _)| name == key).last().map(|(_, value)| value)
+        tags.rev().find(|&(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// The tags that go to other clients: those whose keys begin with `+`.

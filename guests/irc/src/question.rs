@@ -20,8 +20,8 @@ pub(crate) struct Questions {
 pub(crate) enum Asked {
     /// Who it is, or what comes next in its SASL exchange.
     Authenticate,
-    /// Part of a conversation, for the target that it has named.
-    History(String),
+    /// Part of a conversation, by the subcommand and the target that it has named.
+    History(String, String),
     /// Whether the password of its `OPER` is right.
     Oper,
     /// Whether the password of its `PASS` is right.
@@ -74,7 +74,7 @@ impl Server {
         if let Held::Question(_, asked) = hold.held {
             match asked {
                 Asked::Authenticate => self.authenticated(of, answer),
-                Asked::History(target) => self.recalled(of, &target, answer),
+                Asked::History(what, target) => self.recalled(of, &what, &target, answer),
                 Asked::Oper => self.oper_verified(of, answer),
                 Asked::Pass => self.pass_verified(of, answer),
                 Asked::Targets => self.targets_recalled(of, answer),

@@ -79,7 +79,8 @@ impl Server {
             text: format!("{} :Messages could not be retrieved", shown(target)),
         })?;
         let what = Question::History { target: key, selection, limit };
-        self.ask(of, Asked::History(target.to_owned()), what);
+        let asked = Asked::History(subcommand.to_owned(), target.to_owned());
+        self.ask(of, asked, what);
         Ok(())
     }
 
@@ -109,11 +110,10 @@ impl Server {
     }
 
     /// Tells what was asked for, as a batch where the client knows batches.
-    pub(crate) fn recalled(&mut self, of: Client, target: &str, answer: Answer) {
+    pub(crate) fn recalled(&mut self, of: Client, what: &str, target: &str, answer: Answer) {
         let Answer::Messages(entries) = answer else {
-            let target = shown(target);
-            let text =
-                format_args!("CHATHISTORY MESSAGE_ERROR {target} :Messages could not be retrieved");
+            let (target, why) = (shown(target), "Messages could not be retrieved");
+            let text = format_args!("CHATHISTORY MESSAGE_ERROR {what} {target} :{why}");
             return self.fail(of, text);
         };
         let batch = self.batch(of, format_args!("chathistory {}", shown(target)));
@@ -206,6 +206,10 @@ fn point(given: &str) -> Result<Point, Mistake> {
     match given.split_once('=') {
         Some(("msgid", id)) if !id.is_empty() => Ok(Point::Id(id.to_owned())),
         Some(("timestamp", _)) => moment(given).map(Point::Time),
+        Some((kind, _)) if kind != "msgid" => {
+            let text = format!("{} :timestamp= and msgid= are known", shown(given));
+            Err(Mistake { code: "INVALID_MSGREFTYPE", text })
+        }
         _ => Err(Mistake::invalid(given, "Invalid reference: timestamp= or msgid=")),
     }
 }

@@ -72,6 +72,7 @@ fn mistakes_are_told_by_their_codes() {
         ("LATEST #a *", "NEED_MORE_PARAMS LATEST"),
         ("BEFORE #a * 5", "INVALID_PARAMS BEFORE *"),
         ("AFTER #a timestamp=now 5", "INVALID_PARAMS AFTER timestamp=now"),
+        ("AFTER #a id=7 5", "INVALID_MSGREFTYPE AFTER id=7"),
         ("LATEST #a * many", "INVALID_PARAMS LATEST many"),
         ("LATEST #a * 0", "INVALID_PARAMS LATEST 0"),
         ("LATEST #b * 5", "INVALID_TARGET LATEST #b"),
@@ -88,7 +89,7 @@ fn mistakes_are_told_by_their_codes() {
     let (question, _) = world.asked.pop().unwrap();
     world.answer(question, refused());
     let told = world.seen(alice);
-    assert!(told.contains(" FAIL CHATHISTORY MESSAGE_ERROR #a :"), "{told}");
+    assert!(told.contains(" FAIL CHATHISTORY MESSAGE_ERROR LATEST #a :"), "{told}");
     assert!(told.ends_with(" PONG irc.localhost :1\n"), "{told}");
 }
 

@@ -1,5 +1,7 @@
 //! The server as a value: what its clients send, what they see.
 
+#![allow(clippy::unwrap_used)]
+
 mod channels;
 mod flow;
 mod history;
