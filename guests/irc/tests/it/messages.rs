@@ -76,10 +76,11 @@ fn no_message_has_an_id_that_another_has() {
 #[test]
 fn a_message_to_many_has_a_limit() {
     let mut world = World::new();
-    let (alice, bob) = (world.join("alice"), world.join("bob"));
-    let told = world.says(alice, "PRIVMSG bob,bob,bob,bob,bob :spam");
-    assert!(told.contains(" 407 alice bob "), "{told}");
-    assert_eq!(world.seen(bob).lines().count(), 4);
+    let alice = world.join("alice");
+    let others = ["bob", "carol", "dave", "eve", "frank"].map(|nick| world.join(nick));
+    let told = world.says(alice, "PRIVMSG bob,carol,dave,eve,frank :spam");
+    assert!(told.contains(" 407 alice frank "), "{told}");
+    assert_eq!(others.map(|other| world.seen(other).lines().count()), [1, 1, 1, 1, 0]);
 }
 
 #[test]
