@@ -26,6 +26,7 @@ mod fields;
 pub mod file;
 pub mod listing;
 pub mod mime;
+pub mod pattern;
 pub mod places;
 pub mod range;
 pub mod request;
