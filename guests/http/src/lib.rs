@@ -21,6 +21,7 @@ pub mod config;
 pub mod connection;
 pub mod conversation;
 pub mod date;
+pub mod encoding;
 mod exchange;
 mod fields;
 pub mod file;
