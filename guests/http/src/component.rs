@@ -38,7 +38,7 @@ impl Plugin for Server {
     type Protocol = Serving;
 
     fn start(config: Config) -> Result<Self, String> {
-        let site = Site::new(config)?;
+        let site = Site::new(&config)?;
         let connections = Places::default();
         let shared = Shared { site, next_second: 0, second: 0, connections, alarm: None };
         Ok(Self { shared: Rc::new(RefCell::new(shared)) })

@@ -1,7 +1,10 @@
 //! What an operator can set: the `config` table of a service that runs this plugin.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
+use crate::encoding::Coding;
 use crate::request::MAX_HEADERS;
 
 /// The `config` table. Every key has a default.
@@ -12,6 +15,18 @@ pub struct Config {
     pub index: Vec<String>,
     /// Whether a folder without an index file is answered with a list of its entries.
     pub listing: bool,
+    /// The codings in which a file may lie beside the original, as `a.js.br` beside `a.js`, the
+    /// best first. One that is older than the original is not used.
+    pub precompressed: Vec<Coding>,
+    /// What `Cache-Control` is for a file: the first whose pattern matches.
+    pub cache_control: Vec<CacheControl>,
+    /// The pages that go with statuses: paths below the root, by the status's number.
+    pub error_pages: BTreeMap<String, String>,
+    /// Where paths are to be looked for instead: the first whose pattern matches.
+    pub redirects: Vec<Redirect>,
+    /// The names that are served, and what is otherwise for each. Where there are any, a request
+    /// for another name is answered 421.
+    pub hosts: BTreeMap<String, Host>,
     /// Whether each answer writes a line to the host's log, in the Combined Log Format.
     pub access_log: bool,
     /// The `Server` field of every answer; empty for none.
@@ -42,6 +57,11 @@ impl Default for Config {
         Self {
             index: vec!["index.html".into()],
             listing: false,
+            precompressed: Vec::new(),
+            cache_control: Vec::new(),
+            error_pages: BTreeMap::new(),
+            redirects: Vec::new(),
+            hosts: BTreeMap::new(),
             access_log: false,
             server: "torsade".into(),
             max_head: 16 * 1024,
@@ -57,16 +77,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Says what is wrong with values whose types are right.
+    /// Says what is wrong with values whose types are right, as far as they are about the
+    /// protocol, and not about files.
     pub fn check(&self) -> Result<(), String> {
-        for name in &self.index {
-            if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', '\0']) {
-                return Err(format!("index: `{name}` is not the name of a file in a folder"));
-            }
-        }
-        if self.index.len() > MAX_INDEX_NAMES {
-            return Err(format!("index: at most {MAX_INDEX_NAMES} names can be tried"));
-        }
         if !self.server.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
             return Err("server: only visible ASCII characters and spaces can be sent".into());
         }
@@ -114,6 +127,54 @@ impl Config {
     }
 }
 
+/// What is otherwise for one host than for all. What is missing is said for all.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Host {
+    /// The folder below the granted one that is this host's root; none for the granted one.
+    pub root: Option<String>,
+    /// As [`Config::index`].
+    pub index: Option<Vec<String>>,
+    /// As [`Config::listing`].
+    pub listing: Option<bool>,
+    /// As [`Config::precompressed`].
+    pub precompressed: Option<Vec<Coding>>,
+    /// As [`Config::cache_control`].
+    pub cache_control: Option<Vec<CacheControl>>,
+    /// As [`Config::error_pages`], below this host's root.
+    pub error_pages: Option<BTreeMap<String, String>>,
+    /// As [`Config::redirects`].
+    pub redirects: Option<Vec<Redirect>>,
+}
+
+/// What `Cache-Control` is for some files.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CacheControl {
+    /// The pattern of their paths.
+    pub path: String,
+    /// The field's value.
+    pub value: String,
+}
+
+/// Where some paths are to be looked for instead.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Redirect {
+    /// The pattern of the paths.
+    pub from: String,
+    /// A path, or a URL with a host. `{rest}` in it is what `**` stands for in the pattern.
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    #[serde(default = "found")]
+    pub status: u16,
+}
+
+/// What says least of the future, and so can be taken back.
+fn found() -> u16 {
+    302
+}
+
 /// What a peer may take of a connection's memory and time. Times are in nanoseconds.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -139,9 +200,6 @@ fn seconds(count: u32) -> u64 {
     u64::from(count) * 1_000_000_000
 }
 
-/// How many index files are tried for one request.
-const MAX_INDEX_NAMES: usize = 16;
-
 /// The largest `max-head` and `max-target`: each connection may hold that much.
 const MAX_HEAD: u32 = 1024 * 1024;
 
@@ -162,8 +220,6 @@ mod tests {
     fn mistakes_name_their_key() {
         for (json, key) in [
             (r#"{"indx": []}"#, "indx"),
-            (r#"{"index": ["../secret"]}"#, "index"),
-            (r#"{"index": [".."]}"#, "index"),
             (r#"{"listing": "yes"}"#, "string"),
             (r#"{"server": "a\r\nb"}"#, "server"),
             (r#"{"max-headers": 1000}"#, "max-headers"),

@@ -190,6 +190,13 @@ impl Connection {
         self.keep_alive = false;
     }
 
+    /// Decides that the rest of the current request's body is not read, so that none follows. It
+    /// can be answered.
+    pub fn skip_body(&mut self) {
+        self.end_keep_alive();
+        self.wait_for_answer();
+    }
+
     /// The current request was answered, and all of the answer is queued. Says whether the
     /// connection goes on; else it is to be closed.
     pub fn answered(&mut self, limits: &Limits, now: u64) -> bool {

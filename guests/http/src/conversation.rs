@@ -2,6 +2,7 @@
 
 use crate::file::Metadata;
 use crate::listing::Entry;
+use crate::multipart::Multipart;
 use crate::session::{Failure, Session, Step};
 use crate::site::Site;
 
@@ -186,6 +187,12 @@ impl Conversation {
                         return None;
                     }
                 }
+                Step::SendParts { file, content } => {
+                    if self.send_parts(peer, &file, &content).is_err() {
+                        peer.abort_connection();
+                        return None;
+                    }
+                }
                 Step::Close | Step::Resume => {}
             }
             if !self.write_unsent(peer) || !self.has_room(peer) {
@@ -206,6 +213,21 @@ impl Conversation {
             self.write(peer, &site.out);
             site.out.clear();
         }
+    }
+
+    /// Queues all parts at once: they are few, and the bytes of the file take no room.
+    fn send_parts<F>(
+        &mut self,
+        peer: &impl Peer<F>,
+        file: &F,
+        content: &Multipart,
+    ) -> Result<(), Unsent> {
+        for piece in &content.pieces {
+            self.write(peer, &piece.head);
+            peer.send(file, piece.part.offset, piece.part.length)?;
+        }
+        self.write(peer, &content.end);
+        Ok(())
     }
 
     fn write<F>(&mut self, peer: &impl Peer<F>, bytes: &[u8]) {

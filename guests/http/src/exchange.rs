@@ -1,5 +1,8 @@
 //! A request that has to wait: for its body, or for what the host knows of a file.
 
+use crate::domains::{Domain, Domains};
+use crate::encoding::{Coding, Codings};
+use crate::refusal::Refusal;
 use crate::request::{Expect, Head, Method, Outline};
 use crate::status::Status;
 use crate::target::{self, Target};
@@ -10,10 +13,27 @@ pub(crate) struct Exchange {
     head: Vec<u8>,
     outline: Outline,
     pub(crate) plan: Plan,
+    /// The number of its domain.
+    pub(crate) domain: usize,
     /// The path that is asked for.
     pub(crate) path: String,
     /// For a folder, how long its own path is, and how many index files were tried.
     pub(crate) folder: Option<(usize, usize)>,
+    /// What stands at the path.
+    pub(crate) asked: Asked,
+    /// The codings that were asked for, each once.
+    pub(crate) tried: Codings,
+}
+
+/// What a path that the host is asked for is to this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// What the client wants.
+    File,
+    /// The page that goes with this.
+    Page(Refusal),
+    /// What the client wants, in this coding.
+    Sibling(Coding),
 }
 
 /// What a request comes to, as far as its head says.
@@ -25,6 +45,9 @@ pub(crate) enum Plan {
     Give(bool),
     /// To be told what can be done.
     Options,
+    /// To be sent elsewhere, by the redirect of this number; `bool` says whether the path is that
+    /// of a folder.
+    Redirect(usize, bool),
 }
 
 impl Exchange {
@@ -33,19 +56,25 @@ impl Exchange {
             head: Vec::new(),
             outline: *head.outline(),
             plan: Plan::Options,
+            domain: 0,
             path: String::new(),
             folder: None,
+            asked: Asked::File,
+            tried: Codings::default(),
         }
     }
 
-    pub(crate) fn fill(&mut self, head: Head<'_>, plan: Plan, path: &str) {
+    pub(crate) fn fill(&mut self, head: Head<'_>, plan: Plan, domain: usize, path: &str) {
         self.head.clear();
         self.head.extend_from_slice(head.bytes());
         self.outline = *head.outline();
         self.plan = plan;
+        self.domain = domain;
         self.path.clear();
         self.path.push_str(path);
         self.folder = None;
+        self.asked = Asked::File;
+        self.tried = Codings::default();
     }
 
     pub(crate) fn head(&self) -> Head<'_> {
@@ -66,6 +95,19 @@ impl Exchange {
         push_name(&mut self.path, name);
         true
     }
+
+    /// Goes on to the file beside the one of its path.
+    pub(crate) fn ask_sibling(&mut self, coding: Coding) {
+        self.path.push_str(coding.suffix());
+        self.asked = Asked::Sibling(coding);
+        self.tried.insert(coding);
+    }
+
+    /// Goes back from there.
+    pub(crate) fn end_sibling(&mut self, coding: Coding) {
+        self.path.truncate(self.path.len() - coding.suffix().len());
+        self.asked = Asked::File;
+    }
 }
 
 /// Appends a name to the path of a folder.
@@ -76,28 +118,47 @@ pub(crate) fn push_name(path: &mut String, name: &str) {
     path.push_str(name);
 }
 
-/// Decides what a request comes to. The path of a file is left in `path`.
-pub(crate) fn plan(head: Head<'_>, path: &mut String) -> Plan {
+/// Decides what a request comes to, and in which domain, by its number. The path of a file is left
+/// in `path`, behind the domain's root.
+pub(crate) fn plan(head: Head<'_>, domains: &Domains, path: &mut String) -> (Plan, usize) {
+    match domains.find(head) {
+        Some(number) => (plan_in(domains.at(number), head, path), number),
+        None => (Plan::Fail(Status::MisdirectedRequest), domains.common()),
+    }
+}
+
+fn plan_in(domain: &Domain, head: Head<'_>, path: &mut String) -> Plan {
     let outline = head.outline();
     if outline.expect == Expect::Unknown {
         return Plan::Fail(Status::ExpectationFailed);
     }
-    match outline.method {
-        Method::Unknown => return Plan::Fail(Status::NotImplemented),
-        Method::Get | Method::Head | Method::Options => {}
-        _ => return Plan::Fail(Status::MethodNotAllowed),
+    let method = outline.method;
+    let found = find(domain, head, path);
+    let is_moved = !matches!(method, Method::Options | Method::Unknown);
+    if is_moved
+        && let Ok(Some(is_folder)) = found
+        && let Some(number) = domain.find_redirect(path)
+    {
+        return Plan::Redirect(number, is_folder);
     }
-    path.clear();
-    let is_options = outline.method == Method::Options;
-    match target::split(head.target()) {
-        Err(status) => Plan::Fail(status),
-        Ok(Target::Asterisk) if is_options => Plan::Options,
-        Ok(Target::Asterisk) => Plan::Fail(Status::BadRequest),
-        Ok(Target::Path(raw, _)) => match target::decode(raw, path) {
-            Err(Status::NotFound) if is_options => Plan::Options,
-            Err(status) => Plan::Fail(status),
-            Ok(_) if is_options => Plan::Options,
-            Ok(is_folder) => Plan::Give(is_folder),
-        },
+    match (method, found) {
+        (Method::Unknown, _) => Plan::Fail(Status::NotImplemented),
+        (Method::Options, Ok(_) | Err(Status::NotFound)) => Plan::Options,
+        (Method::Get | Method::Head, Ok(Some(is_folder))) => Plan::Give(is_folder),
+        (Method::Get | Method::Head, Ok(None)) => Plan::Fail(Status::BadRequest),
+        (Method::Get | Method::Head | Method::Options, Err(status)) => Plan::Fail(status),
+        _ => Plan::Fail(Status::MethodNotAllowed),
     }
+}
+
+/// Finds the path of a file, and whether it is a folder's; none for the server as a whole.
+fn find(domain: &Domain, head: Head<'_>, path: &mut String) -> Result<Option<bool>, Status> {
+    let Target::Path(raw, _) = target::split(head.target())? else { return Ok(None) };
+    domain.start(path);
+    let is_folder = target::decode(raw, path)?;
+    if path.ends_with('/') {
+        // The root itself: nothing came behind the slash.
+        path.pop();
+    }
+    Ok(Some(is_folder))
 }

@@ -5,10 +5,14 @@
 
 use std::rc::Rc;
 
+use crate::answer::Given;
 use crate::connection::{Connection, Event};
-use crate::exchange::{Exchange, Plan, plan, push_name};
+use crate::encoding::{Coding, Codings};
+use crate::exchange::{Asked, Exchange, Plan, plan, push_name};
 use crate::file::{Kind, Metadata};
-use crate::listing::{self, Entry};
+use crate::listing::Entry;
+use crate::multipart::Multipart;
+use crate::refusal::closes;
 use crate::request::{Expect, Head};
 use crate::site::Site;
 use crate::status::Status;
@@ -40,6 +44,13 @@ pub enum Step<F> {
         offset: u64,
         /// How many bytes, at least 1.
         length: u64,
+    },
+    /// Send these parts of the file with what is to be written around them; then as `Resume`.
+    SendParts {
+        /// The file.
+        file: Rc<F>,
+        /// The parts.
+        content: Box<Multipart>,
     },
     /// Call [`Session::received`] when there are more bytes.
     Wait,
@@ -110,21 +121,12 @@ impl Session {
         site: &mut Site<F>,
         answer: Result<(F, Metadata), Failure>,
     ) -> Step<F> {
-        let Some(exchange) = self.exchange.take() else { return Step::Wait };
-        let is_named = exchange.folder.is_none();
-        let status = match answer {
-            Ok((file, metadata)) if metadata.kind == Kind::Regular => {
-                site.files.remember(&exchange.path, metadata, file, site.now);
-                let step = self.give(site, exchange.head(), &exchange.path);
-                site.recycle(exchange);
-                return step.unwrap_or(Step::Wait);
-            }
-            Ok(_) if is_named => return self.redirect(site, exchange),
-            Err(Failure::Busy) => Status::ServiceUnavailable,
-            Err(Failure::Other) if is_named => Status::InternalServerError,
-            _ => Status::NotFound,
-        };
-        self.try_next(site, exchange, status)
+        let Some(exchange) = self.take_exchange(site) else { return Step::Wait };
+        match exchange.asked {
+            Asked::File => self.file_opened(site, exchange, answer),
+            Asked::Page(refusal) => self.page_opened(site, exchange, refusal, answer),
+            Asked::Sibling(coding) => self.sibling_opened(site, exchange, coding, answer),
+        }
     }
 
     /// The host has answered [`Step::List`].
@@ -133,15 +135,13 @@ impl Session {
         site: &mut Site<F>,
         answer: Result<Vec<Entry>, Failure>,
     ) -> Step<F> {
-        let Some(exchange) = self.exchange.take() else { return Step::Wait };
+        let Some(exchange) = self.take_exchange(site) else { return Step::Wait };
         let head = exchange.head();
         let step = match answer {
-            Ok(entries) => self.give_page(site, head, &listing::html(&exchange.path, entries)),
-            Err(Failure::Busy) => self.fail(site, Some(head), Status::ServiceUnavailable),
+            Ok(entries) => self.give_list(site, head, &exchange.path, entries),
+            Err(Failure::Busy) => self.fail(site, head, Status::ServiceUnavailable),
             // A file with a slash behind its name is a failure without a name of its own.
-            Err(Failure::NotFound | Failure::Other) => {
-                self.fail(site, Some(head), Status::NotFound)
-            }
+            Err(Failure::NotFound | Failure::Other) => self.fail(site, head, Status::NotFound),
         };
         site.recycle(exchange);
         step
@@ -171,8 +171,17 @@ impl Session {
         Step::Wait
     }
 
-    pub(crate) fn take_exchange(&mut self) -> Option<Box<Exchange>> {
-        self.exchange.take()
+    /// Takes back the request that waits, which is then the one that is being decided.
+    pub(crate) fn take_exchange<F>(&mut self, site: &mut Site<F>) -> Option<Box<Exchange>> {
+        let exchange = self.exchange.take()?;
+        site.domain = exchange.domain;
+        Some(exchange)
+    }
+
+    /// Has the host asked for the path of a request.
+    pub(crate) fn open<F>(&mut self, exchange: Box<Exchange>) -> Step<F> {
+        self.exchange = Some(exchange);
+        Step::Open
     }
 
     /// Takes requests off the input, until one is answered or something is missing.
@@ -186,7 +195,8 @@ impl Session {
                     if site.is_stopping {
                         self.connection.end_keep_alive();
                     }
-                    let plan = plan(head, &mut site.path);
+                    let (plan, domain) = plan(head, &site.domains, &mut site.path);
+                    site.domain = domain;
                     if !has_body || !self.reads_body(site, head, plan) {
                         return self.carry_out(site, head, plan);
                     }
@@ -203,10 +213,11 @@ impl Session {
         let is_pointless = match plan {
             // Whoever asks first and is told no may send the body or not: nobody can tell.
             Plan::Fail(status) => is_promised || closes(status),
+            Plan::Redirect(..) => is_promised,
             Plan::Give(_) | Plan::Options => false,
         };
         if is_pointless {
-            self.connection.end_keep_alive();
+            self.connection.skip_body();
             return false;
         }
         if is_promised {
@@ -218,7 +229,7 @@ impl Session {
     }
 
     fn body_read<F>(&mut self, site: &mut Site<F>) -> Step<F> {
-        let Some(exchange) = self.exchange.take() else { return Step::Wait };
+        let Some(exchange) = self.take_exchange(site) else { return Step::Wait };
         site.path.clone_from(&exchange.path);
         let step = self.carry_out(site, exchange.head(), exchange.plan);
         site.recycle(exchange);
@@ -227,40 +238,103 @@ impl Session {
 
     fn carry_out<F>(&mut self, site: &mut Site<F>, head: Head<'_>, plan: Plan) -> Step<F> {
         match plan {
-            Plan::Fail(status) => self.fail(site, Some(head), status),
+            Plan::Fail(status) => self.fail(site, head, status),
             Plan::Give(true) => self.find_index(site, head, plan),
             Plan::Give(false) => self.find(site, head, plan),
             Plan::Options => self.give_options(site, head),
+            Plan::Redirect(number, is_folder) => self.send_on(site, head, number, is_folder),
         }
     }
 
     /// Gives the file whose path is in `site.path`, or asks the host for it.
     fn find<F>(&mut self, site: &mut Site<F>, head: Head<'_>, plan: Plan) -> Step<F> {
         let path = std::mem::take(&mut site.path);
-        let step = self.give(site, head, &path);
+        let given = self.give(site, head, &path, None);
         site.path = path;
-        step.unwrap_or_else(|| {
-            self.exchange = Some(site.hold(head, plan));
-            Step::Open
-        })
+        match given {
+            Given::Done(step) => step,
+            Given::Missing => {
+                let exchange = site.hold(head, plan);
+                self.open(exchange)
+            }
+            Given::Sibling(coding) => {
+                let mut exchange = site.hold(head, plan);
+                exchange.ask_sibling(coding);
+                self.open(exchange)
+            }
+        }
     }
 
     /// The same for what stands for the folder whose path is in `site.path`.
     fn find_index<F>(&mut self, site: &mut Site<F>, head: Head<'_>, plan: Plan) -> Step<F> {
         let mut path = std::mem::take(&mut site.path);
         let length = path.len();
-        let mut step = None;
-        if let Some(name) = site.config.index.first() {
+        let mut given = Given::Missing;
+        if let Some(name) = site.domain().index.first() {
             push_name(&mut path, name);
-            step = self.give(site, head, &path);
+            given = self.give(site, head, &path, None);
         }
         path.truncate(length);
         site.path = path;
-        step.unwrap_or_else(|| {
-            let mut exchange = site.hold(head, plan);
-            exchange.folder = Some((length, 0));
-            self.try_next(site, exchange, Status::NotFound)
-        })
+        if let Given::Done(step) = given {
+            return step;
+        }
+        let mut exchange = site.hold(head, plan);
+        exchange.folder = Some((length, 0));
+        if let Given::Sibling(coding) = given {
+            exchange.next_index(&site.domain().index);
+            exchange.ask_sibling(coding);
+            return self.open(exchange);
+        }
+        self.try_next(site, exchange, Status::NotFound)
+    }
+
+    fn file_opened<F>(
+        &mut self,
+        site: &mut Site<F>,
+        exchange: Box<Exchange>,
+        answer: Result<(F, Metadata), Failure>,
+    ) -> Step<F> {
+        let is_named = exchange.folder.is_none();
+        let status = match answer {
+            Ok((file, metadata)) if metadata.kind == Kind::Regular => {
+                site.remember(&exchange.path, file, metadata);
+                return self.give_opened(site, exchange);
+            }
+            Ok(_) if is_named => return self.redirect(site, exchange),
+            Err(Failure::Busy) => Status::ServiceUnavailable,
+            Err(Failure::Other) if is_named => Status::InternalServerError,
+            _ => Status::NotFound,
+        };
+        self.try_next(site, exchange, status)
+    }
+
+    fn sibling_opened<F>(
+        &mut self,
+        site: &mut Site<F>,
+        mut exchange: Box<Exchange>,
+        coding: Coding,
+        answer: Result<(F, Metadata), Failure>,
+    ) -> Step<F> {
+        exchange.end_sibling(coding);
+        // Where the host can't open it, for whatever reason, the original is there.
+        let opened = answer.ok().filter(|(_, metadata)| metadata.kind == Kind::Regular);
+        site.remember_sibling(&exchange.path, coding, opened);
+        self.give_opened(site, exchange)
+    }
+
+    /// Gives the file whose path was asked for, or asks for it in the next coding.
+    fn give_opened<F>(&mut self, site: &mut Site<F>, mut exchange: Box<Exchange>) -> Step<F> {
+        match self.give(site, exchange.head(), &exchange.path, Some(exchange.tried)) {
+            Given::Done(step) => {
+                site.recycle(exchange);
+                return step;
+            }
+            // Others needed its place while this one waited. Now it is given as it is.
+            Given::Missing => exchange.tried = Codings::ALL,
+            Given::Sibling(coding) => exchange.ask_sibling(coding),
+        }
+        self.open(exchange)
     }
 
     /// Asks for whatever else may stand for a folder, or gives up with this status.
@@ -271,31 +345,16 @@ impl Session {
         status: Status,
     ) -> Step<F> {
         let step = if status != Status::NotFound {
-            self.fail(site, Some(exchange.head()), status)
-        } else if exchange.next_index(&site.config.index) {
-            self.exchange = Some(exchange);
-            return Step::Open;
-        } else if exchange.folder.is_some() && site.config.listing {
+            self.fail(site, exchange.head(), status)
+        } else if exchange.next_index(&site.domain().index) {
+            return self.open(exchange);
+        } else if exchange.folder.is_some() && site.domain().listing {
             self.exchange = Some(exchange);
             return Step::List;
         } else {
-            self.fail(site, Some(exchange.head()), status)
+            self.fail(site, exchange.head(), status)
         };
         site.recycle(exchange);
         step
     }
-}
-
-/// Whether the rest of a stream can't be trusted after an answer with this status, or is not
-/// worth reading.
-pub(crate) fn closes(status: Status) -> bool {
-    !matches!(
-        status,
-        Status::NotFound
-            | Status::MethodNotAllowed
-            | Status::PreconditionFailed
-            | Status::RangeNotSatisfiable
-            | Status::InternalServerError
-            | Status::ServiceUnavailable
-    )
 }

@@ -35,17 +35,32 @@ pub fn split(target: &[u8]) -> Result<Target<'_>, Status> {
     Ok(Target::Path(if path.is_empty() { b"/" } else { path }, query))
 }
 
+/// The host, and the port if it has one, that an absolute-form target names.
+pub fn authority(target: &[u8]) -> Option<&[u8]> {
+    let rest = target.get(scheme_length(target)?..)?;
+    Some(&rest[..authority_length(rest)])
+}
+
 /// What follows scheme and authority in an absolute-form target.
 fn after_authority(target: &[u8]) -> Result<&[u8], Status> {
-    let scheme = [&b"http://"[..], b"https://"].into_iter().find(|scheme| {
-        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    });
-    let rest = &target[scheme.ok_or(Status::BadRequest)?.len()..];
-    let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
-    if end == 0 || !is_authority(&rest[..end]) {
+    let rest = &target[scheme_length(target).ok_or(Status::BadRequest)?..];
+    let (authority, rest) = rest.split_at(authority_length(rest));
+    if authority.is_empty() || !is_authority(authority) {
         return Err(Status::BadRequest);
     }
-    Ok(&rest[end..])
+    Ok(rest)
+}
+
+/// How long the scheme that a target begins with is; none where it begins with none that is known.
+fn scheme_length(target: &[u8]) -> Option<usize> {
+    let is_start = |scheme: &&[u8]| {
+        target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    [&b"http://"[..], b"https://"].into_iter().find(is_start).map(<[u8]>::len)
+}
+
+fn authority_length(rest: &[u8]) -> usize {
+    rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len())
 }
 
 /// Decodes a path that begins with `/`, and appends it to `into` without the slashes at its
@@ -134,13 +149,18 @@ fn decode_part(part: &[u8]) -> Result<String, Status> {
 /// It begins with exactly one slash, so that it never names another host.
 pub fn location(folder: &str, query: Option<&[u8]>) -> String {
     let mut location = String::from("/");
-    location.extend(utf8_percent_encode(folder, PATH));
+    location.extend(encoded(folder));
     location.push('/');
     if let Some(query) = query {
         location.push('?');
         location.push_str(&String::from_utf8_lossy(query));
     }
     location
+}
+
+/// A path, with its special characters encoded but for its slashes.
+pub(crate) fn encoded(path: &str) -> impl Iterator<Item = &str> {
+    utf8_percent_encode(path, PATH)
 }
 
 /// A file's name as a reference that is relative to its folder, with its special characters

@@ -66,12 +66,8 @@ fn ranges() {
     assert!(none.starts_with(
         "HTTP/1.1 416 Range Not Satisfiable\nContent-Range: bytes */10\nContent-Type: text/html"
     ));
-    for ignored in [
-        "Range: bytes=0-1,3-4",
-        "Range: bytes=9-2",
-        "Range: lines=1-2",
-        "Range: bytes=0-1\r\nRange: bytes=0-1",
-    ] {
+    for ignored in ["Range: bytes=9-2", "Range: lines=1-2", "Range: bytes=0-1\r\nRange: bytes=0-1"]
+    {
         assert!(ask(ignored).starts_with("HTTP/1.1 200"), "{ignored}");
     }
     let head = "HEAD /digits HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n";

@@ -2,10 +2,13 @@
 //! table. Each is repeated with its input cut at every place, and must come out the same.
 
 mod channel;
+mod codings;
 mod connection;
 mod files;
 mod framing;
+mod parts;
 mod paths;
+mod rules;
 mod server;
 mod slow;
 mod time;

@@ -20,7 +20,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(config: &str) -> Self {
         let config: Config = serde_json::from_str(config).expect("the configuration is sound");
-        let mut site = Site::new(config).expect("the configuration is sound");
+        let mut site = Site::new(&config).expect("the configuration is sound");
         let now = 1_000_000_000_000;
         site.set_time(now, DATE);
         let session = Session::new(&site);
@@ -73,6 +73,16 @@ impl Server {
                     self.out.extend_from_slice(&file.as_bytes()[offset..offset + length]);
                     self.session.resume(&mut self.site)
                 }
+                Step::SendParts { file, content } => {
+                    for piece in &content.pieces {
+                        let (start, length) = (piece.part.offset as usize, piece.part.length);
+                        self.out.extend_from_slice(&piece.head);
+                        let part = &file.as_bytes()[start..start + length as usize];
+                        self.out.extend_from_slice(part);
+                    }
+                    self.out.extend_from_slice(&content.end);
+                    self.session.resume(&mut self.site)
+                }
                 Step::Wait => return,
             };
         }
@@ -104,7 +114,9 @@ pub(crate) fn open(path: &str) -> Result<(&'static str, Metadata), Failure> {
         _ => {
             let file = FILES.iter().find(|(name, _)| *name == path);
             let (_, content) = file.ok_or(Failure::NotFound)?;
-            Ok((content, metadata(Kind::Regular, content.len())))
+            let mut metadata = metadata(Kind::Regular, content.len());
+            metadata.seconds -= i64::from(path.starts_with("old.js."));
+            Ok((content, metadata))
         }
     }
 }
@@ -127,7 +139,7 @@ fn list(path: &str) -> Result<Vec<Entry>, Failure> {
 /// Sun, 06 Nov 1994 08:49:37 GMT.
 pub(crate) const DATE: i64 = 784_111_777;
 
-const FOLDERS: &[&str] = &["", "docs", "empty", "odd", "odd/index.html"];
+const FOLDERS: &[&str] = &["", "docs", "empty", "example", "odd", "odd/index.html"];
 
 const FILES: &[(&str, &str)] = &[
     ("index.html", "<p>home"),
@@ -135,6 +147,16 @@ const FILES: &[(&str, &str)] = &[
     ("nothing.txt", ""),
     ("a b.txt", "spaced"),
     ("\u{e4}.txt", "umlaut"),
+    ("app.js", "let app"),
+    ("app.js.br", "BROTLI"),
+    ("app.js.gz", "GZIP"),
+    ("index.html.gz", "PAGE"),
+    // Older than its original.
+    ("old.js", "let old"),
+    ("old.js.br", "OLD"),
+    ("error.html", "<p>error"),
+    ("example/index.html", "<p>example"),
+    ("example/lost.txt", "lost here"),
     ("docs/index.html", "<p>docs"),
     ("docs/default.htm", "<p>default"),
     ("docs/page.html", "<p>page"),

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use torsade_http::config::Config;
 use torsade_http::conversation::{Conversation, Peer, Question, Unsent};
 use torsade_http::file::Kind;
 use torsade_http::listing::Entry;
@@ -74,8 +75,8 @@ struct Dialogue {
 
 impl Dialogue {
     fn new(capacity: u64) -> Self {
-        let config = serde_json::from_str(r#"{"listing": true}"#).expect("it is sound");
-        let mut site = Site::new(config).expect("it is sound");
+        let config: Config = serde_json::from_str(r#"{"listing": true}"#).expect("it is sound");
+        let mut site = Site::new(&config).expect("it is sound");
         site.set_time(1, DATE);
         let conversation = Conversation::new(&site);
         let peer = Slow { capacity, ..Slow::default() };
@@ -126,6 +127,7 @@ fn input() -> Vec<u8> {
     for _ in 0..20 {
         input += &get("/digits", "");
         input += &get("/none", "");
+        input += &get("/digits", "Range: bytes=0-1,4-5,8-8\r\n");
         input += &get("/empty/", "");
         input += &get("/", "Content-Length: 3\r\n");
         input += "abc";
@@ -234,6 +236,15 @@ fn a_file_that_can_not_be_sent_aborts() {
     let mut dialogue = Dialogue::new(1000);
     dialogue.peer.refuses_files = true;
     dialogue.receive(get("/digits", "").as_bytes());
+    dialogue.answer();
+    assert!(dialogue.peer.is_aborted.get());
+}
+
+#[test]
+fn parts_that_can_not_be_sent_abort() {
+    let mut dialogue = Dialogue::new(1000);
+    dialogue.peer.refuses_files = true;
+    dialogue.receive(get("/digits", "Range: bytes=0-0,9-9\r\n").as_bytes());
     dialogue.answer();
     assert!(dialogue.peer.is_aborted.get());
 }
