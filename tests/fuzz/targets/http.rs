@@ -11,17 +11,31 @@ use server::Server;
 use torsade_fuzz::cuts;
 
 fuzz_target!(|stream: &[u8]| {
-    let whole = serve(&[stream]);
-    for pieces in cuts(stream) {
-        let cut = serve(&pieces);
-        assert_eq!(cut.asked, whole.asked, "{pieces:?}");
-        assert_eq!(cut.out.escape_ascii().to_string(), whole.out.escape_ascii().to_string());
-        assert_eq!(cut.is_closed, whole.is_closed, "{pieces:?}");
+    for config in CONFIGS {
+        let whole = serve(config, &[stream]);
+        for pieces in cuts(stream) {
+            let cut = serve(config, &pieces);
+            assert_eq!(cut.asked, whole.asked, "{pieces:?}");
+            assert_eq!(cut.out.escape_ascii().to_string(), whole.out.escape_ascii().to_string());
+            assert_eq!(cut.is_closed, whole.is_closed, "{pieces:?}");
+        }
     }
 });
 
-fn serve(pieces: &[&[u8]]) -> Server {
-    let mut server = Server::new(r#"{"listing": true, "max-body": 100}"#);
+/// Without any rules, and with all kinds of them.
+const CONFIGS: [&str; 2] = [
+    r#"{"listing": true, "max-body": 100}"#,
+    r#"{
+        "precompressed": ["br", "zstd", "gzip"],
+        "cache-control": [{"path": "/**/*.html", "value": "no-cache"}],
+        "error-pages": {"404": "error.html", "405": "error.html", "421": "none.html"},
+        "redirects": [{"from": "/old/**", "to": "/{rest}"}],
+        "hosts": {"a": {}, "*.a": {"root": "docs"}, "[::1]": {}}
+    }"#,
+];
+
+fn serve(config: &str, pieces: &[&[u8]]) -> Server {
+    let mut server = Server::new(config);
     for piece in pieces {
         server.receive(piece);
     }

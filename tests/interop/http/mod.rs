@@ -5,6 +5,7 @@ mod limits;
 mod logs;
 mod paths;
 mod programs;
+mod rules;
 mod stream;
 mod with_curl;
 
@@ -26,6 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
         logs::trials(),
         paths::trials(),
         programs::trials(),
+        rules::trials(),
         stream::trials(),
         with_curl::trials(),
     ];

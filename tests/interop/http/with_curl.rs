@@ -117,7 +117,7 @@ fn gets_ranges(program: &Path) -> Result<()> {
         ensure!(field(&answer, "Content-Range") == Some("bytes */10"), "{range}:\n{answer}");
     }
     // What is no range, or several, is answered with all.
-    for range in ["bytes=4-2", "bytes=a-b", "lines=0-4", "bytes=0-1,3-4", "bytes=", "bytes=-"] {
+    for range in ["bytes=4-2", "bytes=a-b", "lines=0-4", "bytes=0-1,x", "bytes=", "bytes=-"] {
         let answer = curl(program, &["-i", "-H", &format!("Range: {range}"), &url])?;
         ensure!(answer.starts_with("HTTP/1.1 200 "), "{range}:\n{answer}");
         ensure!(answer.ends_with("\n\n0123456789"), "{range}:\n{answer}");
