@@ -1,50 +1,93 @@
 //! Joins the server of files to the host.
+//!
+//! Who the users are is a parameter: a component imports what its code calls, and a site without
+//! users is not to need the grant for them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use torsade_guest::files::{Entry, File};
-use torsade_guest::{Origin, Plugin, Protocol, Transport, Waiting, clock, code, files, timers};
+use torsade_guest::{
+    Deferred, Origin, Plugin, Protocol, Transport, Waiting, clock, code, files, timers,
+};
 
 use crate::config::Config;
 use crate::conversation::{Conversation, Peer, Question, Unsent};
 use crate::file::{Kind, Metadata};
 use crate::listing;
 use crate::places::Places;
+use crate::protection::Login;
 use crate::session::Failure;
 use crate::site::Site;
+use crate::user::Stranger;
+
+/// Who the users of a site are.
+pub trait Users: Sized + 'static {
+    /// Says what of a configuration can't be done, if anything.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn check(config: &Config) -> Result<(), String>;
+
+    /// Asks whether a name and a password are a user's, and which.
+    ///
+    /// # Errors
+    /// What is known at once.
+    fn verify(of: &Peered<Self>, login: Option<Login>) -> Result<Deferred<String>, Stranger>;
+}
+
+/// There are none.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Users for Nobody {
+    fn check(config: &Config) -> Result<(), String> {
+        let host = config.hosts.iter().find(|(_, host)| host.auth.is_some());
+        let key = match host {
+            _ if !config.auth.is_empty() => "auth".to_owned(),
+            Some((name, _)) => format!("hosts.\"{name}\".auth"),
+            None => return Ok(()),
+        };
+        Err(format!("{key}: this plugin knows no users; guests/http-users is the same with them"))
+    }
+
+    fn verify(_: &Peered<Self>, _: Option<Login>) -> Result<Deferred<String>, Stranger> {
+        Err(Stranger::Unsure)
+    }
+}
 
 /// An instance: one site, and all connections to it.
-struct Server {
-    shared: Rc<RefCell<Shared>>,
+pub struct Server<U: Users> {
+    shared: Rc<RefCell<Shared<U>>>,
 }
 
 /// What the connections of an instance share.
-struct Shared {
+struct Shared<U: Users> {
     site: Site<File>,
     /// When the second of the day will be another, by the monotonic clock.
     next_second: u64,
     second: i64,
-    connections: Places<Peered>,
+    connections: Places<Peered<U>>,
     /// Fires when the deadline of a connection may have passed, and when that is, in nanoseconds.
     /// It is not moved when the deadline moves to a later time, so that most requests and most
     /// connections need no timer.
     alarm: Option<(u64, Waiting)>,
 }
 
-impl Plugin for Server {
+impl<U: Users> Plugin for Server<U> {
     type Config = Config;
-    type Protocol = Serving;
+    type Protocol = Serving<U>;
 
     fn start(config: Config) -> Result<Self, String> {
+        U::check(&config)?;
         let site = Site::new(&config)?;
         let connections = Places::default();
         let shared = Shared { site, next_second: 0, second: 0, connections, alarm: None };
         Ok(Self { shared: Rc::new(RefCell::new(shared)) })
     }
 
-    fn build_protocol(&mut self, transport: Peered, _: Origin) -> Option<Serving> {
+    fn build_protocol(&mut self, transport: Peered<U>, _: Origin) -> Option<Serving<U>> {
         let mut shared = self.shared.borrow_mut();
         let now = shared.look_at_clock();
         let conversation = Conversation::new(&shared.site);
@@ -71,7 +114,7 @@ impl Plugin for Server {
     }
 }
 
-impl Shared {
+impl<U: Users> Shared<U> {
     /// Tells the site what time it is, and returns it in nanoseconds.
     fn look_at_clock(&mut self) -> u64 {
         let now = u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
@@ -87,9 +130,9 @@ impl Shared {
 
 /// Sees to it that the alarm fires no later than a connection's deadline. `shared` is what `all`
 /// holds.
-fn watch(
-    all: &Rc<RefCell<Shared>>,
-    shared: &mut Shared,
+fn watch<U: Users>(
+    all: &Rc<RefCell<Shared<U>>>,
+    shared: &mut Shared<U>,
     place: usize,
     deadline: Option<u64>,
     now: u64,
@@ -105,13 +148,13 @@ fn watch(
 }
 
 /// Sets the alarm for the first connection that will be due, if any.
-fn set_first_alarm(all: &Rc<RefCell<Shared>>, shared: &mut Shared, now: u64) {
+fn set_first_alarm<U: Users>(all: &Rc<RefCell<Shared<U>>>, shared: &mut Shared<U>, now: u64) {
     if let Some(due) = shared.connections.first_due() {
         set_alarm(all, shared, due, now);
     }
 }
 
-fn set_alarm(all: &Rc<RefCell<Shared>>, shared: &mut Shared, due: u64, now: u64) {
+fn set_alarm<U: Users>(all: &Rc<RefCell<Shared<U>>>, shared: &mut Shared<U>, due: u64, now: u64) {
     let delay = Duration::from_nanos(due.saturating_sub(now).max(ALARM_GAP));
     let all = Rc::clone(all);
     // Without a timer this one is tried again with the next event.
@@ -125,7 +168,7 @@ fn set_alarm(all: &Rc<RefCell<Shared>>, shared: &mut Shared, due: u64, now: u64)
 }
 
 /// Tells the connections that are due what time it is.
-fn look_at_due(all: &Rc<RefCell<Shared>>) {
+fn look_at_due<U: Users>(all: &Rc<RefCell<Shared<U>>>) {
     let connections = {
         let shared = &mut *all.borrow_mut();
         shared.alarm = None;
@@ -145,21 +188,21 @@ fn look_at_due(all: &Rc<RefCell<Shared>>) {
 const ALARM_GAP: u64 = 100_000_000;
 
 /// The transport of a connection whose protocol this is.
-type Peered = Transport<Serving>;
+pub type Peered<U> = Transport<Serving<U>>;
 
 /// One connection's protocol. Each idle connection costs the memory of one.
-struct Serving {
-    transport: Peered,
+pub struct Serving<U: Users> {
+    transport: Peered<U>,
     conversation: Conversation,
     /// What the host is being asked while the connection is paused. Else the question itself
     /// holds the connection. Boxed, since there is hardly ever one.
     question: Option<Box<Waiting>>,
     /// The connection's place among all.
     place: usize,
-    shared: Rc<RefCell<Shared>>,
+    shared: Rc<RefCell<Shared<U>>>,
 }
 
-impl Protocol for Serving {
+impl<U: Users> Protocol for Serving<U> {
     fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
         self.event(|conversation, site, peer| conversation.received(site, peer, data))
     }
@@ -170,12 +213,12 @@ impl Protocol for Serving {
         }
     }
 
-    fn read_connection_lost(&mut self, _: &Peered) {
+    fn read_connection_lost(&mut self, _: &Peered<U>) {
         self.conversation.ended(&self.transport);
     }
 }
 
-impl Serving {
+impl<U: Users> Serving<U> {
     fn opened(&mut self, answer: Result<File, torsade_guest::Failure>) -> Option<Waiting> {
         self.question = None;
         let answer = answer.map_err(|failure| reason(&failure)).map(|file| {
@@ -193,6 +236,12 @@ impl Serving {
         self.event(|conversation, site, peer| conversation.listed(site, peer, answer))
     }
 
+    fn verified(&mut self, answer: Result<String, torsade_guest::Failure>) -> Option<Waiting> {
+        self.question = None;
+        let answer = answer.map_err(|failure| stranger(&failure));
+        self.event(|conversation, site, peer| conversation.verified(site, peer, answer))
+    }
+
     /// The deadline may have passed.
     fn due(&mut self) {
         // With a deadline nothing is asked, so nothing comes to wait for.
@@ -207,7 +256,7 @@ impl Serving {
     /// Runs an event of the conversation, and asks the host what it wants to know.
     fn event(
         &mut self,
-        event: impl FnOnce(&mut Conversation, &mut Site<File>, &Peered) -> Option<Question>,
+        event: impl FnOnce(&mut Conversation, &mut Site<File>, &Peered<U>) -> Option<Question>,
     ) -> Option<Waiting> {
         let shared = &mut *self.shared.borrow_mut();
         let now = shared.look_at_clock();
@@ -227,9 +276,9 @@ impl Serving {
 
 /// Asks the host. Where it takes no more questions, the request is told so, and the next one
 /// may have another.
-fn ask(
+fn ask<U: Users>(
     site: &mut Site<File>,
-    transport: &Peered,
+    transport: &Peered<U>,
     conversation: &mut Conversation,
     mut question: Question,
 ) -> Option<Waiting> {
@@ -244,18 +293,22 @@ fn ask(
                 Ok(file) => return Some(file.call_on(transport, Serving::opened)),
                 Err(failure) => conversation.opened(site, transport, Err(reason(&failure))),
             },
+            Question::Verify => match U::verify(transport, conversation.login()) {
+                Ok(name) => return Some(name.call_on(transport, Serving::verified)),
+                Err(stranger) => conversation.verified(site, transport, Err(stranger)),
+            },
         };
         question = next?;
     }
 }
 
-impl Drop for Serving {
+impl<U: Users> Drop for Serving<U> {
     fn drop(&mut self) {
         self.shared.borrow_mut().connections.remove(self.place);
     }
 }
 
-impl Peer<File> for Transport<Serving> {
+impl<U: Users> Peer<File> for Peered<U> {
     fn write(&self, bytes: &[u8]) {
         self.write(bytes);
     }
@@ -313,4 +366,15 @@ fn reason(failure: &torsade_guest::Failure) -> Failure {
     }
 }
 
-torsade_guest::export!(Server);
+/// Why the host knows no such user, as far as an answer tells.
+pub fn stranger(failure: &torsade_guest::Failure) -> Stranger {
+    match &*failure.code {
+        code::DENIED | code::INVALID => Stranger::Unknown,
+        code::LIMIT => Stranger::Throttled,
+        code::UNSUPPORTED => Stranger::Clear,
+        _ => Stranger::Unsure,
+    }
+}
+
+#[cfg(feature = "component")]
+torsade_guest::export!(Server<Nobody>);

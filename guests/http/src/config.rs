@@ -24,6 +24,9 @@ pub struct Config {
     pub error_pages: BTreeMap<String, String>,
     /// Where paths are to be looked for instead: the first whose pattern matches.
     pub redirects: Vec<Redirect>,
+    /// The paths that only users may see: the first whose pattern matches. Who the users are, and
+    /// their passwords, is the host's to know.
+    pub auth: Vec<Auth>,
     /// The names that are served, and what is otherwise for each. Where there are any, a request
     /// for another name is answered 421.
     pub hosts: BTreeMap<String, Host>,
@@ -61,6 +64,7 @@ impl Default for Config {
             cache_control: Vec::new(),
             error_pages: BTreeMap::new(),
             redirects: Vec::new(),
+            auth: Vec::new(),
             hosts: BTreeMap::new(),
             access_log: false,
             server: "torsade".into(),
@@ -145,6 +149,8 @@ pub struct Host {
     pub error_pages: Option<BTreeMap<String, String>>,
     /// As [`Config::redirects`].
     pub redirects: Option<Vec<Redirect>>,
+    /// As [`Config::auth`].
+    pub auth: Option<Vec<Auth>>,
 }
 
 /// What `Cache-Control` is for some files.
@@ -155,6 +161,23 @@ pub struct CacheControl {
     pub path: String,
     /// The field's value.
     pub value: String,
+}
+
+/// Paths that only users may see.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Auth {
+    /// The pattern of the paths.
+    pub path: String,
+    /// What a browser shows where it asks for the password.
+    #[serde(default = "restricted")]
+    pub realm: String,
+    /// Who may see them; without it every user.
+    pub users: Option<Vec<String>>,
+}
+
+fn restricted() -> String {
+    "restricted".into()
 }
 
 /// Where some paths are to be looked for instead.

@@ -3,8 +3,10 @@
 use crate::file::Metadata;
 use crate::listing::Entry;
 use crate::multipart::Multipart;
+use crate::protection::Login;
 use crate::session::{Failure, Session, Step};
 use crate::site::Site;
+use crate::user::Stranger;
 
 /// What a conversation needs of its connection. `F` is a handle to an open file.
 pub trait Peer<F> {
@@ -30,13 +32,15 @@ pub trait Peer<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsent;
 
-/// What the host is to be asked, about [`Conversation::path`].
+/// What the host is to be asked; a path is [`Conversation::path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
     /// To list a folder; the answer goes to [`Conversation::listed`].
     List,
     /// To open a file; the answer goes to [`Conversation::opened`].
     Open,
+    /// Whether it knows [`Conversation::login`]; the answer goes to [`Conversation::verified`].
+    Verify,
 }
 
 /// A session and its peer.
@@ -110,6 +114,17 @@ impl Conversation {
         self.drive(site, peer, step)
     }
 
+    /// The host has answered [`Question::Verify`].
+    pub fn verified<F>(
+        &mut self,
+        site: &mut Site<F>,
+        peer: &impl Peer<F>,
+        answer: Result<String, Stranger>,
+    ) -> Option<Question> {
+        let step = self.session.verified(site, answer);
+        self.drive(site, peer, step)
+    }
+
     /// The peer takes bytes again.
     pub fn drained<F>(&mut self, site: &mut Site<F>, peer: &impl Peer<F>) -> Option<Question> {
         if !self.is_blocked || !self.write_unsent(peer) {
@@ -143,6 +158,11 @@ impl Conversation {
         self.session.path()
     }
 
+    /// The name and the password that the last question is about; none where the request has none.
+    pub fn login(&self) -> Option<Login> {
+        self.session.login()
+    }
+
     /// Whether the peer's data is not delivered, on this side's wish.
     pub fn is_paused(&self) -> bool {
         self.is_paused
@@ -172,6 +192,7 @@ impl Conversation {
             match step {
                 Step::List => return Some(Question::List),
                 Step::Open => return Some(Question::Open),
+                Step::Verify => return Some(Question::Verify),
                 Step::Wait => {
                     self.go_on(peer);
                     return None;

@@ -2,8 +2,10 @@
 
 use crate::config::{CacheControl, Config, Host};
 use crate::encoding::Coding;
+use crate::exchange::push_name;
 use crate::fields::is_authority;
 use crate::pattern::Pattern;
+use crate::protection::Protection;
 use crate::redirect::Redirect;
 use crate::request::Head;
 use crate::status::Status;
@@ -23,6 +25,7 @@ pub(crate) struct Domain {
     cache_control: Vec<(Pattern, String)>,
     error_pages: Vec<(Status, String)>,
     redirects: Vec<Redirect>,
+    protections: Vec<Protection>,
 }
 
 impl Domain {
@@ -44,8 +47,19 @@ impl Domain {
         }
         let redirects = host.redirects.as_ref().unwrap_or(&config.redirects);
         let redirects = each("redirects", redirects, Redirect::new)?;
+        let protections =
+            each("auth", host.auth.as_ref().unwrap_or(&config.auth), Protection::new)?;
         let listing = host.listing.unwrap_or(config.listing);
-        Ok(Self { root, index, listing, precompressed, cache_control, error_pages, redirects })
+        Ok(Self {
+            root,
+            index,
+            listing,
+            precompressed,
+            cache_control,
+            error_pages,
+            redirects,
+            protections,
+        })
     }
 
     /// Begins the path of a file with the root.
@@ -85,6 +99,28 @@ impl Domain {
     pub(crate) fn find_redirect(&self, path: &str) -> Option<usize> {
         let path = self.inside(path);
         self.redirects.iter().position(|redirect| redirect.matches(path))
+    }
+
+    /// Who may see a path that begins with the root, by the number of the rule; none where all
+    /// may. A folder is also what any of its index files is.
+    pub(crate) fn find_protection(&self, path: &str, is_folder: bool) -> Option<usize> {
+        if self.protections.is_empty() {
+            return None;
+        }
+        let path = self.inside(path);
+        let rule = |path: &str| self.protections.iter().position(|rule| rule.covers(path));
+        let index = |name: &String| {
+            let mut file = path.to_owned();
+            push_name(&mut file, name);
+            rule(&file)
+        };
+        let names = self.index.iter().filter(|_| is_folder);
+        rule(path).or_else(|| names.filter_map(index).next())
+    }
+
+    /// The rule of this number.
+    pub(crate) fn protection(&self, number: usize) -> &Protection {
+        &self.protections[number]
     }
 
     /// The redirect of this number.

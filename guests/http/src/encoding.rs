@@ -99,13 +99,12 @@ impl Accepted {
         let least = self.identity.unwrap_or(0).max(1);
         let weight = move |coding: Coding| self.codings[coding as usize];
         let mut order = [None; CODINGS];
-        let mut count = 0;
-        for &coding in offered.iter().filter(|&&coding| weight(coding) >= least).take(CODINGS) {
-            let place =
-                order.iter().flatten().take_while(|&&o| weight(o) >= weight(coding)).count();
+        let liked = offered.iter().filter(|&&coding| weight(coding) >= least).take(CODINGS);
+        for (count, &coding) in liked.enumerate() {
+            let before = order.iter().flatten().take_while(|&&one| weight(one) >= weight(coding));
+            let place = before.count();
             order[place..=count].rotate_right(1);
             order[place] = Some(coding);
-            count += 1;
         }
         order.into_iter().flatten()
     }

@@ -34,6 +34,8 @@ pub(crate) enum Asked {
     Page(Refusal),
     /// What the client wants, in this coding.
     Sibling(Coding),
+    /// Nothing yet: the host is asked who the user is, by the rule of this number.
+    User(usize),
 }
 
 /// What a request comes to, as far as its head says.

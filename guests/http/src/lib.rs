@@ -6,7 +6,8 @@
 //! [`connection`], [`request`] and [`body`] are HTTP without files, for any server of it. On them
 //! stand [`channel`], for applications that answer whole requests, and [`session`], the server of
 //! files. Without the feature `component`, which is there by default, the crate is a library and
-//! exports no plugin: what an application depends on.
+//! exports no plugin: what an application depends on. The feature `plugin` has the plugin's types
+//! without the export, for a component that knows who the users are.
 
 #![forbid(unsafe_code)]
 
@@ -14,8 +15,8 @@ pub mod access_log;
 mod answer;
 pub mod body;
 pub mod channel;
-#[cfg(feature = "component")]
-mod component;
+#[cfg(feature = "plugin")]
+pub mod component;
 pub mod conditions;
 pub mod config;
 pub mod connection;
@@ -31,6 +32,7 @@ pub mod mime;
 pub mod multipart;
 pub mod pattern;
 pub mod places;
+pub mod protection;
 pub mod range;
 mod redirect;
 mod refusal;
@@ -40,3 +42,4 @@ pub mod session;
 pub mod site;
 pub mod status;
 pub mod target;
+pub mod user;

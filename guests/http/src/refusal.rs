@@ -1,6 +1,7 @@
 //! Why a request is not given what it asks for, and the answers that say so.
 
 use crate::answer::is_head;
+use crate::domains::Domain;
 use crate::exchange::{Asked, Exchange, Plan};
 use crate::file::{Kind, Metadata, VARY};
 use crate::request::Head;
@@ -16,6 +17,8 @@ pub(crate) enum Refusal {
     Range(u64),
     /// For no reason but this.
     Status(Status),
+    /// Only users may see it, by the rule of this number.
+    User(usize),
 }
 
 impl Refusal {
@@ -24,11 +27,12 @@ impl Refusal {
         match self {
             Self::Range(_) => Status::RangeNotSatisfiable,
             Self::Status(status) => status,
+            Self::User(_) => Status::Unauthorized,
         }
     }
 
     /// Writes the fields that belong to the status.
-    pub(crate) fn write_fields(self, out: &mut Vec<u8>) {
+    pub(crate) fn write_fields(self, domain: &Domain, out: &mut Vec<u8>) {
         match self {
             Self::Range(size) => response::content_range(out, None, size),
             Self::Status(Status::MethodNotAllowed) => out.extend_from_slice(ALLOW),
@@ -37,6 +41,7 @@ impl Refusal {
                 out.extend_from_slice(b"Retry-After: 1\r\n");
             }
             Self::Status(_) => {}
+            Self::User(number) => domain.protection(number).write_challenge(out),
         }
     }
 }
@@ -113,7 +118,7 @@ impl Session {
         let file = known.handle()?;
         let (status, out) = (refusal.status(), &mut site.out);
         response::start(out, status, &site.stamp, self.connection.persistence());
-        refusal.write_fields(out);
+        refusal.write_fields(site.domains.at(site.domain), out);
         out.extend_from_slice(known.content_fields());
         let length = if is_head(head) { 0 } else { known.size() };
         let step = self.finish(site, Some(head), status, length);
@@ -129,7 +134,7 @@ impl Session {
     ) -> Step<F> {
         let status = refusal.status();
         self.start(site, status);
-        refusal.write_fields(&mut site.out);
+        refusal.write_fields(site.domains.at(site.domain), &mut site.out);
         let html = response::error_html(status);
         let length = response::page(&mut site.out, &html, head.is_some_and(is_head));
         self.finish(site, head, status, length)
@@ -159,6 +164,9 @@ pub(crate) fn closes(status: Status) -> bool {
             | Status::NotAcceptable
             | Status::PreconditionFailed
             | Status::RangeNotSatisfiable
+            | Status::Unauthorized
+            | Status::Forbidden
+            | Status::TooManyRequests
             | Status::MisdirectedRequest
             | Status::InternalServerError
             | Status::ServiceUnavailable

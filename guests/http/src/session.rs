@@ -16,13 +16,16 @@ use crate::refusal::closes;
 use crate::request::{Expect, Head};
 use crate::site::Site;
 use crate::status::Status;
+use crate::user::User;
 
 /// The conversation of one connection.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) connection: Connection,
     /// The request that waits for its body, or for an answer of the host.
-    exchange: Option<Box<Exchange>>,
+    pub(crate) exchange: Option<Box<Exchange>>,
+    /// The user whom the host knew last.
+    pub(crate) user: Option<Box<User>>,
 }
 
 /// What is to be done once [`Site::out`] is written.
@@ -54,6 +57,8 @@ pub enum Step<F> {
     },
     /// Call [`Session::received`] when there are more bytes.
     Wait,
+    /// Ask the host whether it knows [`Session::login`], and call [`Session::verified`].
+    Verify,
 }
 
 /// Why the host did not open a file, or list a folder.
@@ -70,7 +75,7 @@ pub enum Failure {
 impl Session {
     /// A connection that was made just now.
     pub fn new<F>(site: &Site<F>) -> Self {
-        Self { connection: Connection::new(&site.limits, site.now), exchange: None }
+        Self { connection: Connection::new(&site.limits, site.now), exchange: None, user: None }
     }
 
     /// Some bytes arrived. While the host is being asked something, or an answer has not been
@@ -126,6 +131,8 @@ impl Session {
             Asked::File => self.file_opened(site, exchange, answer),
             Asked::Page(refusal) => self.page_opened(site, exchange, refusal, answer),
             Asked::Sibling(coding) => self.sibling_opened(site, exchange, coding, answer),
+            // Nothing was to be opened.
+            Asked::User(_) => self.fail(site, exchange.head(), Status::InternalServerError),
         }
     }
 
@@ -239,10 +246,25 @@ impl Session {
     fn carry_out<F>(&mut self, site: &mut Site<F>, head: Head<'_>, plan: Plan) -> Step<F> {
         match plan {
             Plan::Fail(status) => self.fail(site, head, status),
-            Plan::Give(true) => self.find_index(site, head, plan),
-            Plan::Give(false) => self.find(site, head, plan),
+            Plan::Give(is_folder) => match site.domain().find_protection(&site.path, is_folder) {
+                Some(number) => self.admit(site, head, plan, number),
+                None => self.give_planned(site, head, plan),
+            },
             Plan::Options => self.give_options(site, head),
             Plan::Redirect(number, is_folder) => self.send_on(site, head, number, is_folder),
+        }
+    }
+
+    /// Gives what stands at the path in `site.path`, or asks the host for it.
+    pub(crate) fn give_planned<F>(
+        &mut self,
+        site: &mut Site<F>,
+        head: Head<'_>,
+        plan: Plan,
+    ) -> Step<F> {
+        match plan {
+            Plan::Give(true) => self.find_index(site, head, plan),
+            _ => self.find(site, head, plan),
         }
     }
 

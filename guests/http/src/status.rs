@@ -15,6 +15,8 @@ pub enum Status {
     TemporaryRedirect = 307,
     PermanentRedirect = 308,
     BadRequest = 400,
+    Unauthorized = 401,
+    Forbidden = 403,
     NotFound = 404,
     MethodNotAllowed = 405,
     NotAcceptable = 406,
@@ -27,6 +29,7 @@ pub enum Status {
     RangeNotSatisfiable = 416,
     ExpectationFailed = 417,
     MisdirectedRequest = 421,
+    TooManyRequests = 429,
     HeaderFieldsTooLarge = 431,
     InternalServerError = 500,
     NotImplemented = 501,
@@ -53,6 +56,8 @@ impl Status {
             Self::TemporaryRedirect => "HTTP/1.1 307 Temporary Redirect\r\n",
             Self::PermanentRedirect => "HTTP/1.1 308 Permanent Redirect\r\n",
             Self::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
+            Self::Unauthorized => "HTTP/1.1 401 Unauthorized\r\n",
+            Self::Forbidden => "HTTP/1.1 403 Forbidden\r\n",
             Self::NotFound => "HTTP/1.1 404 Not Found\r\n",
             Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
             Self::NotAcceptable => "HTTP/1.1 406 Not Acceptable\r\n",
@@ -65,6 +70,7 @@ impl Status {
             Self::RangeNotSatisfiable => "HTTP/1.1 416 Range Not Satisfiable\r\n",
             Self::ExpectationFailed => "HTTP/1.1 417 Expectation Failed\r\n",
             Self::MisdirectedRequest => "HTTP/1.1 421 Misdirected Request\r\n",
+            Self::TooManyRequests => "HTTP/1.1 429 Too Many Requests\r\n",
             Self::HeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
             Self::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
             Self::NotImplemented => "HTTP/1.1 501 Not Implemented\r\n",
@@ -75,8 +81,10 @@ impl Status {
 
     /// The statuses with which a page of the site's own can go: those of requests that are whole
     /// and understood.
-    pub const WITH_PAGE: [Self; 11] = [
+    pub const WITH_PAGE: [Self; 14] = [
         Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::NotAcceptable,
@@ -84,6 +92,7 @@ impl Status {
         Self::RangeNotSatisfiable,
         Self::ExpectationFailed,
         Self::MisdirectedRequest,
+        Self::TooManyRequests,
         Self::InternalServerError,
         Self::NotImplemented,
         Self::ServiceUnavailable,

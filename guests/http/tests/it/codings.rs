@@ -7,7 +7,7 @@ const ALL: &str = r#"{"precompressed": ["br", "zstd", "gzip"]}"#;
 /// The answer to this request for this target: its head, and its content.
 fn ask(target: &str, fields: &str) -> (String, String) {
     let said = converse(ALL, &get(target, fields));
-    let (head, content) = said.split_once("\n\n").unwrap();
+    let (head, content) = said.split_once("\n\n").expect("an answer has a head");
     (format!("{head}\n"), content.into())
 }
 

@@ -12,6 +12,7 @@ mod rules;
 mod server;
 mod slow;
 mod time;
+mod users;
 
 pub(crate) use server::{DATE, Server, metadata, open};
 

@@ -5,7 +5,7 @@ use crate::{Server, converse, get, statuses};
 /// The answer to these ranges of `digits`: its head, and its content with the boundary as `SIGN`.
 fn ask(fields: &str) -> (String, String) {
     let said = converse("{}", &get("/digits", &format!("{fields}\r\n")));
-    let (head, content) = said.split_once("\n\n").unwrap();
+    let (head, content) = said.split_once("\n\n").expect("an answer has a head");
     let boundary = head.split_once("; boundary=").and_then(|(_, rest)| rest.lines().next());
     let boundary = boundary.unwrap_or("no boundary");
     assert_eq!(head.matches("Content-Length").count(), 1, "{head}");

@@ -3,8 +3,10 @@
 use torsade_http::config::Config;
 use torsade_http::file::{Kind, Metadata};
 use torsade_http::listing::Entry;
+use torsade_http::protection::Login;
 use torsade_http::session::{Failure, Session, Step};
 use torsade_http::site::Site;
+use torsade_http::user::Stranger;
 
 /// A server whose files are a table, and one connection to it.
 pub(crate) struct Server {
@@ -83,6 +85,12 @@ impl Server {
                     self.out.extend_from_slice(&content.end);
                     self.session.resume(&mut self.site)
                 }
+                Step::Verify => {
+                    let login = self.session.login();
+                    let name = login.as_ref().map_or("nobody", |login| &login.name);
+                    self.asked.push(format!("verify {name}"));
+                    self.session.verified(&mut self.site, verify(login))
+                }
                 Step::Wait => return,
             };
         }
@@ -118,6 +126,18 @@ pub(crate) fn open(path: &str) -> Result<(&'static str, Metadata), Failure> {
             metadata.seconds -= i64::from(path.starts_with("old.js."));
             Ok((content, metadata))
         }
+    }
+}
+
+/// Everybody's password is the same, and some names stand for what else can be wrong.
+fn verify(login: Option<Login>) -> Result<String, Stranger> {
+    let login = login.filter(|login| login.password == b"secret").ok_or(Stranger::Unknown)?;
+    match &*login.name {
+        "busy" => Err(Stranger::Busy),
+        "clear" => Err(Stranger::Clear),
+        "often" => Err(Stranger::Throttled),
+        "strange" => Err(Stranger::Unsure),
+        _ => Ok(login.name),
     }
 }
 

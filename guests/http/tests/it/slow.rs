@@ -104,7 +104,7 @@ impl Dialogue {
                 let entries = (0..1500).map(entry).collect();
                 self.conversation.listed(&mut self.site, &self.peer, Ok(entries))
             }
-            None => None,
+            Some(Question::Verify) | None => None,
         };
     }
 
