@@ -1,6 +1,7 @@
 //! Plugins: what makes protocols.
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 
 use crate::deferred::Waiting;
 use crate::protocol::Protocol;
@@ -61,13 +62,32 @@ pub trait Config: Sized {
 
 impl<C: DeserializeOwned> Config for C {
     fn parse(json: &str) -> Result<Self, String> {
-        serde_json::from_str(json).map_err(|error| {
-            // The operator wrote TOML: a place in the JSON would mislead.
-            let message = error.to_string();
-            let what = message.rsplit_once(" at line ").map_or(&*message, |(what, _)| what);
-            format!("config: {what}")
-        })
+        let mut reader = serde_json::Deserializer::from_str(json);
+        let config = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| wrong(Some(error.path()), error.inner()))?;
+        reader.end().map_err(|error| wrong(None, &error))?;
+        Ok(config)
     }
+}
+
+/// Says what is wrong, and with which value: `config.rules[2].to: invalid type: …`.
+fn wrong(path: Option<&Path>, error: &serde_json::Error) -> String {
+    let mut place = String::from("config");
+    for segment in path.into_iter().flat_map(Path::iter) {
+        match segment {
+            Segment::Enum { variant: key } | Segment::Map { key } => {
+                let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                let quote = if key.bytes().all(is_plain) { "" } else { "\"" };
+                place.extend([".", quote, key, quote]);
+            }
+            Segment::Seq { index } => place.extend(["[", &index.to_string(), "]"]),
+            Segment::Unknown => place.push_str(".?"),
+        }
+    }
+    // The operator wrote TOML: a place in the JSON would mislead.
+    let message = error.to_string();
+    let what = message.rsplit_once(" at line ").map_or(&*message, |(what, _)| what);
+    format!("{place}: {what}")
 }
 
 /// The configuration of a plugin that has none. Any key is refused.
@@ -86,6 +106,8 @@ impl Config for NoConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::{Config, NoConfig};
 
     #[test]
@@ -104,5 +126,20 @@ mod tests {
     fn a_wrong_type_is_told_without_a_place_in_json() {
         let error = <Vec<u8> as Config>::parse("{}").unwrap_err();
         assert_eq!(error, "config: invalid type: map, expected a sequence");
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_path() {
+        type Hosts = BTreeMap<String, Vec<u8>>;
+        for (json, want) in [
+            (r#"{"a":[1,2],"b":[3,"x"]}"#, "config.b[1]: invalid type: string \"x\", expected u8"),
+            (
+                r#"{"a.b":true}"#,
+                "config.\"a.b\": invalid type: boolean `true`, expected a sequence",
+            ),
+            ("{} {}", "config: trailing characters"),
+        ] {
+            assert_eq!(<Hosts as Config>::parse(json).unwrap_err(), want);
+        }
     }
 }
