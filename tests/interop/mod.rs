@@ -139,13 +139,15 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 19] = [
+const GUESTS: [(&str, &str); 20] = [
     ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
     ("@discovery", "guests/discovery"),
     ("@echo", "guests/echo"),
     ("@groups", "tests/guests/groups"),
     ("@guestbook", "guests/guestbook"),
+    // Before the one whose sign it begins with.
+    ("@http-users", "guests/http-users"),
     ("@http", "guests/http"),
     ("@inquirer", "tests/guests/inquirer"),
     ("@jobless", "tests/guests/jobless"),

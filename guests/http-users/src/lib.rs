@@ -27,7 +27,11 @@ impl Users for Granted {
             let can_ask = credentials::mechanisms(of).iter().any(|name| name == "PLAIN");
             return Err(if can_ask { Stranger::Unknown } else { Stranger::Clear });
         };
-        credentials::verify(of, &name, &password).map_err(|failure| stranger(&failure))
+        credentials::verify(of, &name, &password).map_err(|failure| match stranger(&failure) {
+            // A limit that is told at once is that of questions, and not of wrong passwords.
+            Stranger::Throttled => Stranger::Busy,
+            other => other,
+        })
     }
 }
 

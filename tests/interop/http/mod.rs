@@ -7,6 +7,7 @@ mod paths;
 mod programs;
 mod rules;
 mod stream;
+mod users;
 mod with_curl;
 
 use std::fs;
@@ -29,6 +30,7 @@ pub(super) fn trials() -> Vec<Trial> {
         programs::trials(),
         rules::trials(),
         stream::trials(),
+        users::trials(),
         with_curl::trials(),
     ];
     parts.into_iter().flatten().collect()

@@ -1,5 +1,8 @@
 //! Paths that only users may see: who is asked, who is let in, and who is told what.
 
+use torsade_http::component::{Nobody, Users};
+use torsade_http::config::Config;
+
 use crate::{Server, converse, get, statuses};
 
 const SITE: &str = r#"{
@@ -110,4 +113,16 @@ fn bodies_and_pipelines_are_kept_in_order() {
     let post = "POST /docs/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
     assert_eq!(statuses(SITE, post), "405");
     assert_eq!(statuses(SITE, "OPTIONS /docs/ HTTP/1.1\r\nHost: a\r\n\r\n"), "200");
+}
+
+#[test]
+fn a_site_that_knows_no_users_protects_nothing_and_says_so() {
+    for (config, key) in [
+        (r#"{"auth": [{"path": "/"}]}"#, "auth: "),
+        (r#"{"hosts": {"a": {}, "b": {"auth": [{"path": "/"}]}}}"#, "hosts.\"b\".auth: "),
+    ] {
+        let config: Config = serde_json::from_str(config).unwrap();
+        assert!(Nobody::check(&config).unwrap_err().starts_with(key), "{key}");
+    }
+    assert_eq!(Nobody::check(&Config::default()), Ok(()));
 }
