@@ -1,5 +1,7 @@
 //! For tests of guests, native ones and others: a clock that is moved by hand, chance from a seed,
-//! and the log's lines.
+//! the log's lines, and dialogues that are written down.
+
+pub mod conversation;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
