@@ -46,6 +46,7 @@ mod config;
 mod flood;
 pub mod history;
 mod input;
+mod invariants;
 mod joining;
 #[cfg(feature = "component")]
 mod keeper;

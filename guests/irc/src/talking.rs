@@ -2,7 +2,7 @@
 
 use crate::action::Question;
 use crate::cap;
-use crate::casemap::fold;
+use crate::casemap::{Folded, fold};
 use crate::channel::{Channel, is_channel};
 use crate::client::Client;
 use crate::command::shown;
@@ -77,11 +77,17 @@ impl Server {
         }
         let said = Said { kind, text, tags };
         self.clients[of].spoke = self.now.monotonic;
-        for (count, target) in targets.split(',').filter(|target| !target.is_empty()).enumerate() {
-            if count == self.config.targets {
+        // Who is named twice is told once: RFC 1459, section 6.1, has duplicates for a mistake.
+        let mut told: Vec<Folded> = Vec::new();
+        for target in targets.split(',').filter(|target| !target.is_empty()) {
+            if told.contains(&fold(target)) {
+                continue;
+            }
+            if told.len() == self.config.targets {
                 let text = format_args!("{} :Too many recipients", shown(target));
                 return self.answer_to(of, kind, ERR_TOOMANYTARGETS, text);
             }
+            told.push(fold(target));
             self.say_to(of, target, &said);
         }
     }
