@@ -14,6 +14,7 @@ mod grants;
 mod guestbook;
 mod hostile;
 mod http;
+mod irc;
 mod limits;
 mod logins;
 mod multicast;
@@ -58,6 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         guestbook::trials(),
         hostile::trials(),
         http::trials(),
+        irc::trials(),
         limits::trials(),
         logins::trials(),
         multicast::trials(),
@@ -150,6 +152,7 @@ const GUESTS: [(&str, &str); 20] = [
     ("@http-users", "guests/http-users"),
     ("@http", "guests/http"),
     ("@inquirer", "tests/guests/inquirer"),
+    ("@irc", "guests/irc"),
     ("@jobless", "tests/guests/jobless"),
     ("@login", "tests/guests/login"),
     ("@portforward", "guests/portforward"),

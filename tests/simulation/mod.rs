@@ -12,6 +12,7 @@ mod datagrams;
 mod faults;
 mod host;
 mod http;
+mod irc;
 mod logins;
 mod outgoing;
 mod peer;
@@ -54,6 +55,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.push(Trial::test("simulation::a_crowd_is_cancelled", || trial(script::cancelled)));
     trials.push(Trial::test("simulation::written_scripts_are_played", || trial(written)));
     trials.extend(datagrams::trials());
+    trials.extend(irc::trials());
     trials.extend(logins::trials());
     trials.extend(policies::trials());
     trials.extend(shares::trials());

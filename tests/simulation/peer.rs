@@ -103,7 +103,12 @@ impl Peer {
                     "{count} of {wanted} requests were answered"
                 );
             }
-            Kind::Asker | Kind::Datagrams | Kind::Login | Kind::Stranger | Kind::Unruly => {}
+            Kind::Asker
+            | Kind::Datagrams
+            | Kind::Irc
+            | Kind::Login
+            | Kind::Stranger
+            | Kind::Unruly => {}
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Datagrams,
     Echo,
     Http,
+    Irc,
     Login,
     /// It is none of the repository's: fuzzing makes it.
     #[allow(dead_code, reason = "the tests serve none")]
@@ -115,6 +116,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         Kind::Asker => (&plugins.asker, "{}".to_owned()),
         Kind::Datagrams => (&plugins.datagrams, "{}".to_owned()),
         Kind::Echo => (&plugins.echo, "{}".to_owned()),
+        Kind::Irc => (&plugins.irc, "{}".to_owned()),
         Kind::Login => (&plugins.login, "{}".to_owned()),
         Kind::Http => (&plugins.http, r#"{"listing":true}"#.to_owned()),
         Kind::Unruly => {
@@ -166,7 +168,7 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         groups: 2,
         job_limits: Arc::new(limits()),
         jobs: settings.most,
-        database: (kind == Kind::Asker).then(database),
+        database: matches!(kind, Kind::Asker | Kind::Irc).then(database),
         checker: None,
         tls: TlsSettings::default(),
     }
@@ -202,6 +204,7 @@ struct Plugins {
     datagrams: Plugin,
     echo: Plugin,
     http: Plugin,
+    irc: Plugin,
     login: Plugin,
     unruly: Plugin,
     root: Root,
@@ -227,6 +230,7 @@ fn load() -> Result<Plugins> {
         datagrams: plugin("tests/guests/datagrams")?,
         echo: plugin("guests/echo")?,
         http: plugin("guests/http")?,
+        irc: plugin("guests/irc")?,
         login: plugin("tests/guests/login")?,
         unruly: plugin("tests/guests/unruly")?,
         root: Root::open(&site)?,

@@ -172,7 +172,7 @@ impl<N: Simulated> World<N> {
                 self.send(peer, &lines);
             }
             Kind::Datagrams => unreachable!("it serves no streams"),
-            Kind::Login => unreachable!("its peers have scripts of their own"),
+            Kind::Irc | Kind::Login => unreachable!("its peers have scripts of their own"),
             Kind::Echo => {
                 let length = 1 + choices.size(40_000);
                 let data = choices.bytes(length, b"echo the bytes\n");
