@@ -71,6 +71,8 @@ pub(crate) struct Session {
     pub(crate) is_skipping: bool,
     /// Whether TLS is being begun: nothing that comes is handled before it is over.
     pub(crate) is_starting_tls: bool,
+    /// Whether its next line waits for actions to be taken.
+    pub(crate) is_queued: bool,
     /// What its next line waits for.
     pub(crate) hold: Option<Box<Hold>>,
     pub(crate) is_paused: bool,

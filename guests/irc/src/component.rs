@@ -31,7 +31,17 @@ struct Shared {
     keeper: Keeper,
     /// Comes when the server is due, or before.
     alarm: Option<DelayedCall>,
+    /// Whether the next turn goes on with what was too much for one event.
+    is_going_on: bool,
 }
+
+/// Actions that are done in one event. Each is an effect, of which the host takes 10,000 where its
+/// limit isn't set otherwise (`limits.effects`).
+const ACTIONS_AN_EVENT: usize = 4_000;
+
+/// Bytes that are sent in one event. The host takes 4 MiB (`limits.outbox`), of which the messages of
+/// one transaction take their part.
+const BYTES_AN_EVENT: usize = 2 * 1024 * 1024;
 
 /// A client's connection.
 struct Link {
@@ -51,7 +61,7 @@ impl Plugin for Irc {
         config.check()?;
         let keeper = Keeper::new(&config);
         let server = Server::new(config, random::number(), now());
-        let shared = Shared { server, links: Vec::new(), keeper, alarm: None };
+        let shared = Shared { server, links: Vec::new(), keeper, alarm: None, is_going_on: false };
         Ok(Irc { shared: Rc::new(RefCell::new(shared)) })
     }
 
@@ -196,9 +206,11 @@ impl Shared {
     }
 }
 
-/// Does what the server says, until it has nothing more to say.
+/// Does what the server says, until it has nothing more to say, or this was enough for one event:
+/// then it goes on in the next.
 fn drive(shared: &Rc<RefCell<Shared>>) {
     let it = &mut *shared.borrow_mut();
+    let (mut left, mut bytes_left) = (ACTIONS_AN_EVENT, BYTES_AN_EVENT);
     while let Some(action) = it.server.next_action() {
         match action {
             Action::Abort { of } => {
@@ -223,11 +235,38 @@ fn drive(shared: &Rc<RefCell<Shared>>) {
                     link.transport.resume_producing();
                 }
             }
-            Action::Send { to, bytes } => it.send(to, bytes),
+            Action::Send { to, bytes } => {
+                bytes_left = bytes_left.saturating_sub(bytes.len());
+                it.send(to, bytes);
+            }
             Action::StartTls { of } => start_tls(it, of),
+        }
+        left -= 1;
+        if left == 0 || bytes_left == 0 {
+            go_on(shared, it);
+            break;
         }
     }
     watch(shared, it);
+}
+
+/// Sees to it that the rest is done in the reactor's next turn.
+fn go_on(shared: &Rc<RefCell<Shared>>, it: &mut Shared) {
+    if it.is_going_on {
+        return;
+    }
+    let owner = Rc::downgrade(shared);
+    let turn = timers::after(Duration::ZERO).map(|turn| {
+        let turn = turn.map(move |()| {
+            if let Some(shared) = owner.upgrade() {
+                shared.borrow_mut().is_going_on = false;
+                drive(&shared);
+            }
+        });
+        turn.detach();
+    });
+    // Without a timer the next event goes on.
+    it.is_going_on = turn.is_ok();
 }
 
 /// Begins TLS. What came in clear the server has forgotten; `handshake_completed` follows, or the

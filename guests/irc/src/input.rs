@@ -16,6 +16,10 @@ const UNFINISHED_BYTES_MAX: usize = TAGS_BYTES_MAX + LINE_BYTES_MAX;
 /// Bytes that may come from a client after it is to be read no more: they were on their way.
 const HELD_BYTES_MAX: usize = 128 * 1024;
 
+/// Actions that may wait to be taken; beyond them lines wait. One line may make as many as there are
+/// clients, times the channels or receivers that it names.
+const ACTIONS_WAITING_MAX: usize = 1_000;
+
 impl Server {
     /// Handles what came, behind what is left of before.
     pub(crate) fn input(&mut self, of: Client, data: &[u8]) {
@@ -53,16 +57,16 @@ impl Server {
     /// A client whose lines wait is either read no more, or has sent too many of them.
     pub(crate) fn after_input(&mut self, of: Client) {
         let Some(session) = self.clients.get_mut(of) else { return };
-        let is_waiting = !session.input.is_empty() && session.hold.is_some();
+        let is_held = session.hold.is_some() || session.is_queued;
+        let is_waiting = !session.input.is_empty() && is_held;
         if is_waiting != session.is_paused {
             session.is_paused = is_waiting;
             let action = if is_waiting { Action::Pause { of } } else { Action::Resume { of } };
             self.act(action);
         }
-        let session = &self.clients[of];
         // Who is read no more has not sent too much, unless the transport doesn't care.
-        let most = self.config.recvq + if session.hold.is_some() { HELD_BYTES_MAX } else { 0 };
-        if session.input.len() > most {
+        let most = self.config.recvq + if is_held { HELD_BYTES_MAX } else { 0 };
+        if self.clients[of].input.len() > most {
             self.leave(of, "Excess Flood", Parting::Close);
             return;
         }
@@ -85,12 +89,33 @@ impl Server {
         if is_there { used } else { data.len() }
     }
 
-    fn takes_a_line(&self, of: Client) -> bool {
+    fn takes_a_line(&mut self, of: Client) -> bool {
+        if self.waiting() >= ACTIONS_WAITING_MAX {
+            if let Some(session) = self.clients.get_mut(of)
+                && !std::mem::replace(&mut session.is_queued, true)
+            {
+                self.queued.push_back(of);
+            }
+            return false;
+        }
         self.clients.get(of).is_some_and(|session| {
             session.hold.is_none()
                 && !session.is_starting_tls
                 && flood::takes(session, &self.config, self.now.monotonic)
         })
+    }
+
+    /// Handles lines that have waited for actions to be taken, one client's at a time.
+    pub(crate) fn take_queued(&mut self) {
+        while self.waiting() == 0
+            && let Some(of) = self.queued.pop_front()
+        {
+            if let Some(session) = self.clients.get_mut(of) {
+                session.is_queued = false;
+                self.input_again(of);
+                self.after_input(of);
+            }
+        }
     }
 
     /// Looks at the beginning of a line. One that is too long already is not kept.

@@ -75,6 +75,11 @@ impl Output {
         self.actions.is_empty()
     }
 
+    /// How many actions wait.
+    pub(crate) fn len(&self) -> usize {
+        self.actions.len()
+    }
+
     pub(crate) fn next(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }

@@ -50,6 +50,7 @@ impl Server {
             input: Vec::new(),
             is_skipping: false,
             is_starting_tls: false,
+            is_queued: false,
             hold: None,
             is_paused: false,
             spent: 0,

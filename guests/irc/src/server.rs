@@ -50,6 +50,8 @@ pub struct Server {
     pub(crate) questions: Questions,
     /// Clients whose replies are sent in parts, and who take more.
     pub(crate) listings: VecDeque<Client>,
+    /// Clients whose lines wait for actions to be taken.
+    pub(crate) queued: VecDeque<Client>,
     /// Sets of mechanisms that clients have.
     pub(crate) mechanisms: Vec<Rc<[String]>>,
     /// Messages that were sent, for their ids.
@@ -94,6 +96,7 @@ impl Server {
             counts: Counts::default(),
             questions: Questions::new(),
             listings: VecDeque::new(),
+            queued: VecDeque::new(),
             mechanisms: Vec::new(),
             messages: 0,
             walk: 0,
@@ -187,7 +190,13 @@ impl Server {
         self.settle();
     }
 
-    /// The next thing to be done; none where all is. Take them all after every event.
+    /// How many actions wait to be taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.taken.len() + self.out.borrow().len()
+    }
+
+    /// The next thing to be done; none where all is. Take them all after every event. Where that is
+    /// too much for one event, go on in the next: while many wait, no client's line is handled.
     pub fn next_action(&mut self) -> Option<Action> {
         loop {
             if let Some(action) = self.taken.next() {
@@ -195,6 +204,7 @@ impl Server {
             }
             if self.out.get_mut().is_empty() {
                 self.list_on();
+                self.take_queued();
                 self.settle();
             }
             self.taken.take_over(self.out.get_mut());
@@ -204,7 +214,7 @@ impl Server {
         }
     }
 
-    /// The bytes that an [`Action::Send`] names, until the action that follows the last send.
+    /// The bytes that an [`Action::Send`] names, until the next action is taken.
     pub fn bytes(&self, range: Range<usize>) -> &[u8] {
         self.taken.bytes(range)
     }

@@ -173,3 +173,31 @@ fn a_message_to_many_is_written_once_for_each_set_of_tags() {
     }
     assert_eq!((sends, ranges.len()), (99, 4));
 }
+
+#[test]
+fn lines_wait_while_much_is_to_be_done() {
+    let mut world = World::new();
+    let clients: Vec<Client> = (0..300).map(|number| world.join(&format!("n{number}"))).collect();
+    for &client in &clients {
+        world.send(client, "JOIN #a");
+        world.seen(client);
+    }
+    for &client in &clients {
+        world.seen(client);
+    }
+    let lines: String = (0..50).map(|number| format!("PRIVMSG #a :{number}.\r\n")).collect();
+    world.server.received(clients[0], lines.as_bytes(), world.now);
+    world.server.received(clients[1], b"PRIVMSG #a :other.\r\n", world.now);
+    world.take(1_250);
+    assert!(world.paused.contains(&clients[0]), "what waits isn't read on");
+    let told = world.seen(clients[299]);
+    assert!(!told.contains("49."), "{told}");
+    world.act();
+    let told = told + &world.seen(clients[299]);
+    let heard: Vec<&str> = told.lines().map(|line| line.rsplit(':').next().unwrap()).collect();
+    let first: Vec<&str> = heard.iter().copied().filter(|text| *text != "other.").collect();
+    let expected: Vec<String> = (0..50).map(|number| format!("{number}.")).collect();
+    assert!(first == expected && heard.contains(&"other."), "{heard:?}");
+    assert!(world.paused.is_empty());
+    assert!(world.gone.is_empty());
+}

@@ -135,6 +135,15 @@ impl World {
         }
     }
 
+    /// Does some of what the server says.
+    pub(crate) fn take(&mut self, actions: usize) {
+        for _ in 0..actions {
+            if let Some(action) = self.server.next_action() {
+                self.one(action);
+            }
+        }
+    }
+
     fn one(&mut self, action: Action) {
         match action {
             Action::Abort { of } => assert_eq!(self.gone.insert(of, "aborted"), None),
