@@ -141,7 +141,7 @@ fn configure(folder: &Path, configuration: &str) -> Result<()> {
 }
 
 /// What a configuration may name, and where it is.
-const GUESTS: [(&str, &str); 20] = [
+const GUESTS: [(&str, &str); 21] = [
     ("@datagrams", "tests/guests/datagrams"),
     ("@deferreds", "tests/guests/deferreds"),
     ("@discovery", "guests/discovery"),
