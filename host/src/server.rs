@@ -438,5 +438,6 @@ fn crew(config: &Config, lane: Lane) -> Crew {
     Crew { services, shared }
 }
 
-/// How many hashes are computed at once, over all services: each takes 19 MiB, and at most 64.
+/// How many hashes are computed at once, over all services: each takes 19 MiB, and at most 64, which
+/// are kept for the next.
 const LOGINS_AT_ONCE: usize = 8;

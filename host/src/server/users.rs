@@ -1,11 +1,12 @@
 //! The users of services: their files, which are made where the configuration says who is in them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
 use super::seed;
-use crate::capability::credentials::{self, Checker, NewUser};
+use crate::capability::credentials::{self, Checker, Memory, NewUser};
 use crate::config::{Config, Service};
 use crate::grants::Users;
 use crate::reactor::ServiceSettings;
@@ -27,13 +28,15 @@ pub(super) fn open_users<'a>(
     settings: impl Iterator<Item = &'a mut ServiceSettings>,
     mut made: Option<&mut Vec<MadeUsers>>,
 ) -> Result<()> {
+    let memory = Arc::new(Memory::default());
     for (service, settings) in config.services.iter().zip(settings) {
         let Some(users) = &service.grants.credentials else { continue };
         if !users.create.is_empty() && users.file.symlink_metadata().is_err() {
             let Some(made) = made.as_deref_mut() else { continue };
             made.push(make(service, users)?);
         }
-        let checker = Checker::open(&users.file, seed()?).map_err(|why| wrong(service, &why))?;
+        let checker =
+            Checker::open(&users.file, seed()?, &memory).map_err(|why| wrong(service, &why))?;
         settings.checker = Some(checker);
     }
     Ok(())

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::hash::Hash;
+use super::hash::{Hash, Memory};
 use super::passphrase::{prepared_name, prepared_password};
 use super::read_text;
 use super::scram::Keys;
@@ -130,7 +130,8 @@ fn changed(text: &str, name: &str, entry: Entry<'_>) -> Result<(Zeroizing<String
             let password =
                 prepared_password(password).map_err(|why| format!("the password {why}"))?;
             let (one, other) = halves(random);
-            let hash = Hash::of(&password, one).map_err(|failure| failure.message)?;
+            let hash =
+                Hash::of(&password, one, &Memory::default()).map_err(|failure| failure.message)?;
             let keys = Keys::of(&password, other);
             changed.push_str(&format!("{name}:{hash}\n{name}:{keys}\n"));
         }

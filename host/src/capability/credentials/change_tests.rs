@@ -1,6 +1,7 @@
 //! Files of users that are made and changed.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -91,7 +92,7 @@ fn a_changed_file_is_read_again_and_a_wrong_one_is_not() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("users");
     set(&file, "alice", "one").unwrap();
-    let checker = Checker::open(&file, [0; 32]).unwrap();
+    let checker = Checker::open(&file, [0; 32], &Arc::default()).unwrap();
     let start = std::time::Instant::now();
     let lets_in = |password: &str, second: u64| {
         let (name, password) = (Secret::new(b"alice".to_vec()), Secret::new(password.into()));

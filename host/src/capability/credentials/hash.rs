@@ -1,8 +1,9 @@
 //! Passwords that can't be read back: argon2id (RFC 9106), written as PHC strings.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -17,11 +18,33 @@ pub(super) struct Hash {
     output: Vec<u8>,
 }
 
+/// The memory that hashes are computed in: as much as is computed at once, used again and again.
+/// Given back each time, such large pieces would leave an allocator several times as much.
+#[derive(Default)]
+pub struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    /// Lends so many blocks, which are wiped afterwards.
+    fn lend<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+        let mut memory = self.spare().pop().unwrap_or_default();
+        memory.resize(memory.len().max(blocks), Block::new());
+        let done = work(&mut memory[..blocks]);
+        memory[..blocks].fill(Block::new());
+        self.spare().push(memory);
+        done
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        // No code that holds it can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Hash {
     /// That of a prepared password, with the parameters that OWASP recommends.
-    pub(super) fn of(password: &str, salt: [u8; 16]) -> Result<Self, Failure> {
+    pub(super) fn of(password: &str, salt: [u8; 16], memory: &Memory) -> Result<Self, Failure> {
         let hash = Self::nobodys(Params::DEFAULT, salt);
-        Ok(Self { output: hash.output_of(password.as_bytes())?, ..hash })
+        Ok(Self { output: hash.output_of(password.as_bytes(), memory)?, ..hash })
     }
 
     /// One that takes as long as others with these parameters, and that no password has.
@@ -61,8 +84,8 @@ impl Hash {
     }
 
     /// Whether a prepared password is the one. It takes its time.
-    pub(super) fn matches(&self, password: &[u8]) -> Result<bool, Failure> {
-        let output = self.output_of(password)?;
+    pub(super) fn matches(&self, password: &[u8], memory: &Memory) -> Result<bool, Failure> {
+        let output = self.output_of(password, memory)?;
         Ok(verify_slices_are_equal(&output, &self.output).is_ok())
     }
 
@@ -71,14 +94,18 @@ impl Hash {
         &self.params
     }
 
-    fn output_of(&self, password: &[u8]) -> Result<Vec<u8>, Failure> {
-        let (memory, passes, lanes) =
-            (self.params.m_cost(), self.params.t_cost(), self.params.p_cost());
+    fn output_of(&self, password: &[u8], memory: &Memory) -> Result<Vec<u8>, Failure> {
         let failed = |error| Failure::new("io", format!("a password can't be hashed: {error}"));
         let mut output = vec![0; self.output.len()];
-        let params = Params::new(memory, passes, lanes, Some(output.len())).map_err(failed)?;
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password, &self.salt, &mut output)
+        let (blocks, passes, lanes) =
+            (self.params.m_cost(), self.params.t_cost(), self.params.p_cost());
+        let params = Params::new(blocks, passes, lanes, Some(output.len())).map_err(failed)?;
+        let blocks = params.block_count();
+        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        memory
+            .lend(blocks, |memory| {
+                argon.hash_password_into_with_memory(password, &self.salt, &mut output, memory)
+            })
             .map_err(failed)?;
         Ok(output)
     }
@@ -118,9 +145,13 @@ mod tests {
 
     #[test]
     fn a_hash_is_written_and_read_as_the_same() {
-        let hash = Hash::of("pencil", [7; 16]).unwrap();
+        let memory = Memory::default();
+        let hash = Hash::of("pencil", [7; 16], &memory).unwrap();
         let read = Hash::parse(&hash.to_string()).unwrap();
-        assert!(read.matches(b"pencil").unwrap() && !read.matches(b"pencils").unwrap());
+        assert!(
+            read.matches(b"pencil", &memory).unwrap()
+                && !read.matches(b"pencils", &memory).unwrap()
+        );
         assert!(hash.to_string().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     }
 
@@ -129,8 +160,25 @@ mod tests {
         // echo -n password | argon2 somesalt -id -t 2 -m 8 -p 1 -l 32 -e
         const TEXT: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$\
                             nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        let hash = Hash::parse(TEXT).unwrap();
-        assert!(hash.matches(b"password").unwrap() && !hash.matches(b"Password").unwrap());
+        let (hash, memory) = (Hash::parse(TEXT).unwrap(), Memory::default());
+        let is_it = |password: &[u8]| hash.matches(password, &memory).unwrap();
+        assert!(is_it(b"password") && !is_it(b"Password"));
+    }
+
+    #[test]
+    fn memory_is_used_again_and_wiped_whatever_was_hashed_before() {
+        const SMALL: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$\
+                             nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let (small, memory) = (Hash::parse(SMALL).unwrap(), Memory::default());
+        let large = Hash::nobodys(Params::new(512, 1, 1, None).unwrap(), [1; 16]);
+        for _ in 0..3 {
+            assert!(small.matches(b"password", &memory).unwrap());
+            assert!(!large.matches(b"password", &memory).unwrap());
+        }
+        let spare = memory.spare();
+        assert_eq!(spare.iter().map(Vec::len).collect::<Vec<_>>(), [512]);
+        let is_wiped = |block: &Block| block.as_ref().iter().all(|word| *word == 0);
+        assert!(spare[0].iter().all(is_wiped));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use users::Users;
 
 pub use change::{Entry, NewUser, change, fingerprint, make};
 pub use exchange::{Exchange, Mechanism};
+pub use hash::Memory;
 pub use passphrase::{NAME_MAX, prepared_name};
 
 /// What a peer says to prove who it is. It is wiped from memory with its last owner, and nothing
@@ -91,6 +92,7 @@ struct Kept {
     /// `None` where the users are given, as in a simulation.
     file: Option<PathBuf>,
     seed: [u8; 32],
+    memory: Arc<Memory>,
     known: Mutex<Known>,
 }
 
@@ -107,14 +109,15 @@ type Stamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 impl Checker {
     /// Reads the users from a file. `seed` is where the answers for names that nobody has come
-    /// from, if the file has no key for them.
+    /// from, if the file has no key for them; hashes are computed in `memory`, which others may
+    /// share.
     ///
     /// # Errors
     /// Says what is wrong with the file: of all its lines, each with its number.
-    pub fn open(file: &Path, seed: [u8; 32]) -> Result<Self, String> {
+    pub fn open(file: &Path, seed: [u8; 32], memory: &Arc<Memory>) -> Result<Self, String> {
         let stamp = stamp(file);
         let users = read(file, seed)?;
-        Ok(Self::with(Some(file.to_owned()), seed, users, Some(stamp)))
+        Ok(Self::with(Some(file.to_owned()), seed, users, Some(stamp), memory))
     }
 
     /// The users are those of a text, for good.
@@ -123,12 +126,19 @@ impl Checker {
     /// As [`Self::open`].
     pub fn of(text: &str, seed: [u8; 32]) -> Result<Self, String> {
         let users = Users::parse(Path::new("users"), text, seed)?;
-        Ok(Self::with(None, seed, users, None))
+        Ok(Self::with(None, seed, users, None, &Arc::default()))
     }
 
-    fn with(file: Option<PathBuf>, seed: [u8; 32], users: Users, stamp: Option<Stamp>) -> Self {
-        let known = Mutex::new(Known { users: Arc::new(users), stamp, looked: None });
-        Self(Arc::new(Kept { file, seed, known }))
+    fn with(
+        file: Option<PathBuf>,
+        seed: [u8; 32],
+        users: Users,
+        stamp: Option<Stamp>,
+        memory: &Arc<Memory>,
+    ) -> Self {
+        let users = Arc::new(users.within(memory));
+        let known = Mutex::new(Known { users, stamp, looked: None });
+        Self(Arc::new(Kept { file, seed, memory: Arc::clone(memory), known }))
     }
 
     /// Takes a step of an exchange: what comes of it, and how it goes on, if it does. It may take as
@@ -170,7 +180,7 @@ impl Checker {
                 match read(file, self.0.seed) {
                     Ok(users) => {
                         tracing::info!("{} has changed, and was read again", file.display());
-                        known.users = Arc::new(users);
+                        known.users = Arc::new(users.within(&self.0.memory));
                     }
                     Err(problem) => {
                         tracing::error!("the users stay who they were: {problem}");

@@ -14,17 +14,19 @@ fn a_file_that_others_may_read_is_refused() {
     fs::write(&file, "# nobody\n").unwrap();
     for (mode, told) in [(0o644, "its mode is 644"), (0o660, "its mode is 660")] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let wrong = Checker::open(&file, [0; 32]).unwrap_err();
+        let wrong = Checker::open(&file, [0; 32], &Arc::default()).unwrap_err();
         assert!(wrong.contains(told) && wrong.contains("chmod 600"), "{wrong}");
     }
     fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
-    assert!(Checker::open(&file, [0; 32]).is_ok());
+    assert!(Checker::open(&file, [0; 32], &Arc::default()).is_ok());
 }
 
 #[test]
 fn a_file_that_is_none_is_told_apart() {
     let folder = TempDir::new().unwrap();
-    let wrong = |name: &str| Checker::open(&folder.path().join(name), [0; 32]).unwrap_err();
+    let wrong = |name: &str| {
+        Checker::open(&folder.path().join(name), [0; 32], &Arc::default()).unwrap_err()
+    };
     let missing = wrong("users");
     assert!(missing.contains("there is no such file") && missing.contains("torsade passwd"));
     assert!(wrong("").contains("is not a file"));

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use argon2::Params;
 use aws_lc_rs::hmac;
@@ -15,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::change::DECOYS;
 use super::denied;
-use super::hash::Hash;
+use super::hash::{Hash, Memory};
 use super::passphrase::{NAME_MAX, prepared_name, prepared_password};
 use super::scram::{ITERATIONS, Keys};
 use crate::capability::Failure;
@@ -25,6 +26,7 @@ pub(super) struct Users {
     users: HashMap<String, User>,
     certificates: HashMap<[u8; 32], String>,
     decoys: Decoys,
+    memory: Arc<Memory>,
 }
 
 #[derive(Default)]
@@ -76,13 +78,18 @@ impl Users {
             }
         }
         if wrong.is_empty() {
-            let decoys = Decoys::of(users.values(), &key.unwrap_or(seed));
-            return Ok(Self { users, certificates, decoys });
+            let decoys = Decoys::of(&users, &key.unwrap_or(seed));
+            return Ok(Self { users, certificates, decoys, memory: Arc::default() });
         }
         let more = wrong.len().saturating_sub(WRONG_MAX);
         wrong.truncate(WRONG_MAX);
         let more = if more > 0 { format!("\n  … and {more} more lines") } else { String::new() };
         Err(format!("{}{more}", wrong.join("\n  ")))
+    }
+
+    /// The same, whose hashes are computed in this memory.
+    pub(super) fn within(self, memory: &Arc<Memory>) -> Self {
+        Self { memory: Arc::clone(memory), ..self }
     }
 
     /// Checks a name and a password: the identity. It always takes as long as a hash.
@@ -95,7 +102,7 @@ impl Users {
             Err(_) => (&password[..password.len().min(64)], false),
         };
         let by_hash = match user.hash.as_ref().or(self.decoys.hash.as_ref()) {
-            Some(hash) => hash.matches(password)?,
+            Some(hash) => hash.matches(password, &self.memory)?,
             None => false,
         };
         let by_keys = self.decoys.derives
@@ -146,20 +153,20 @@ impl User {
 }
 
 impl Decoys {
-    fn of<'a>(users: impl Iterator<Item = &'a User> + Clone, key: &[u8; 32]) -> Self {
-        let hashes = users.clone().filter_map(|user| user.hash.as_ref());
+    fn of(users: &HashMap<String, User>, key: &[u8; 32]) -> Self {
+        let hashes = users.values().filter_map(|user| user.hash.as_ref());
         let params = hashes.map(|hash| {
             let params = hash.params();
             (params.m_cost(), params.t_cost(), params.p_cost())
         });
         let params = most(params)
             .and_then(|(memory, passes, lanes)| Params::new(memory, passes, lanes, None).ok());
-        let keys = users.clone().filter_map(|user| user.keys.as_ref()).map(Keys::cost);
+        let keys = users.values().filter_map(|user| user.keys.as_ref()).map(Keys::cost);
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             hash: params.map(|params| Hash::nobodys(params, [0; 16])),
             keys: most(keys).unwrap_or((ITERATIONS, SALT)),
-            derives: users.clone().any(|user| user.hash.is_none() && user.keys.is_some()),
+            derives: users.values().any(|user| user.hash.is_none() && user.keys.is_some()),
         }
     }
 
