@@ -81,6 +81,10 @@ impl Server {
             let Some(end) = memchr2(b'\r', b'\n', rest) else {
                 return used + self.unfinished(of, rest);
             };
+            // The rest of the end of the line that begins TLS must not come behind it.
+            if rest[end] == b'\r' && end + 1 == rest.len() && begins_tls(&rest[..end]) {
+                return used;
+            }
             used += end + 1;
             self.whole_line(of, &rest[..end]);
         }
@@ -214,4 +218,9 @@ impl Server {
             self.after_input(of);
         }
     }
+}
+
+fn begins_tls(line: &[u8]) -> bool {
+    let message = str::from_utf8(line).ok().and_then(Message::parse);
+    message.is_some_and(|message| message.command.eq_ignore_ascii_case("STARTTLS"))
 }

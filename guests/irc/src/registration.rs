@@ -158,6 +158,8 @@ impl Server {
         }
     }
 
+    /// Tells everybody who sees it. The name is sent as a last parameter with its colon, since some clients
+    /// (ii) look for that.
     fn change_nick(&mut self, of: Client, nick: &str) {
         self.remember(of);
         let source = self.clients[of].to_string();
@@ -165,7 +167,7 @@ impl Server {
         let account = self.clients[of].account.clone();
         let tags = Tags { account: account.as_deref(), ..Tags::default() };
         let all = neighbours.into_iter().chain([of]);
-        self.relay(all, &tags, format_args!(":{source} NICK {nick}"));
+        self.relay(all, &tags, format_args!(":{source} NICK :{nick}"));
         let before = std::mem::replace(&mut self.clients[of].nick, nick.into());
         self.nicks.remove(fold(&before).as_str());
         self.nicks.insert(fold(nick), of);

@@ -41,8 +41,8 @@ fn a_nickname_is_one_clients_whatever_its_case() {
     assert!(world.says(bob, "NICK ALICE").contains(" 433 bob ALICE :"));
     let early = world.connect();
     assert!(world.says(early, "NICK Alice").contains(" 433 * Alice :"));
-    assert_eq!(world.says(alice, "NICK ALICE"), ":alice!~alice@host.example NICK ALICE\n");
-    assert_eq!(world.says(bob, "NICK carol"), ":bob!~bob@host.example NICK carol\n");
+    assert_eq!(world.says(alice, "NICK ALICE"), ":alice!~alice@host.example NICK :ALICE\n");
+    assert_eq!(world.says(bob, "NICK carol"), ":bob!~bob@host.example NICK :carol\n");
     // Who is not registered yet has its nickname, too.
     assert_eq!(world.says(early, "NICK bob"), "");
     assert!(world.says(alice, "NICK bob").contains(" 433 "));
