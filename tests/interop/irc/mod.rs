@@ -94,10 +94,10 @@ impl Company {
         self.irssi.sees(&["irs [", "has joined #room"])?;
         self.weechat.does(Deed::Join)?;
         self.irssi.sees(&["wee [", "has joined #room"])?;
-        self.weechat.sees(&["wee (", "has joined #room"])?;
+        self.weechat.sees(&["-->\twee ", "has joined #room"])?;
         self.ii.does(Deed::Join)?;
         self.irssi.sees(&["iii [", "has joined #room"])?;
-        self.weechat.sees(&["iii (", "has joined #room"])?;
+        self.weechat.sees(&["-->\tiii ", "has joined #room"])?;
         self.ii.sees(&["iii(", "has joined #room"])?;
         self.irssi.does(Deed::Say("#room", "hello by irssi"))?;
         self.all_see(&["hello by irssi"])?;

@@ -244,7 +244,8 @@ fn into_pipe(pipe: &Path, line: &str) -> Result<()> {
         // Without waiting: where nobody reads, opening it would wait for ever.
         let open = File::options().write(true).custom_flags(NONBLOCK).open(pipe);
         match open {
-            Ok(mut pipe) => return Ok(writeln!(pipe, "{line}")?),
+            // In one write: ii takes what it finds for all there is.
+            Ok(mut pipe) => return Ok(pipe.write_all(format!("{line}\n").as_bytes())?),
             Err(error) if Instant::now() > until => {
                 return Err(error).context(format!("nobody reads {}", pipe.display()));
             }

@@ -40,7 +40,7 @@ impl Server {
         }
         configure(
             folder.path(),
-            "grace = \"0s\"\n[service.irc]\nplugin = \"@irc\"\nworkers = 1\n\
+            "grace = \"0s\"\n[service.irc]\nplugin = \"@irc\"\ninstances = \"per-worker\"\nworkers = 1\n\
              listen = [\"tcp:0:interface=127.0.0.1\", \
              \"tls:0:interface=127.0.0.1:cert=own.pem:key=own-key.pem\"]\n\
              grants = { sql = \":memory:\", credentials = { users = \"users\", plain = \"loopback\" } }\n",

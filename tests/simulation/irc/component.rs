@@ -2,6 +2,7 @@
 //! and users, as it is served.
 
 use std::io::{Read, Write};
+use std::mem;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -69,8 +70,17 @@ impl Component {
         self.peer(number).far
     }
 
+    /// Waits until all has come of something, of what the pool is asked, too.
     fn moment(&mut self) {
-        self.host.pass(MOMENT).expect("a host has nothing to do at some point");
+        let mut was_asked = true;
+        for _ in 0..ROUNDS {
+            self.host.pass(MOMENT).expect("a host has nothing to do at some point");
+            // What has been answered leads to the next thing.
+            let is_asked = self.host.reactor.pool().pending() > 0;
+            if !mem::replace(&mut was_asked, is_asked) && !is_asked {
+                return;
+            }
+        }
     }
 
     /// Begins TLS, and has it established.
@@ -256,8 +266,8 @@ alice:SCRAM-SHA-256$4096:c2FsdCBvZiBhbGljZSAxNg==$k/FpzyN0fgsJLIyEKi/roCHGRjABhU
 bob:SCRAM-SHA-256$4096:dGhlIHNhbHQgb2YgYm9iLg==$oE3NGfpLksugi0u3pautFXLHX1Dc8Hb+OLYiF7qDiIU=:K4P1996+zpQz/pkyT/spjaEtJIV2Lgq5PUxAoe3nYCA=
 ";
 
-/// How long it takes until all has come of something.
+/// How long it takes until all has come of something that isn't asked of the pool.
 const MOMENT: Duration = Duration::from_micros(100);
 
-/// More flights than any handshake has.
-const ROUNDS: usize = 10;
+/// More flights than any handshake has, and more questions in a row than any line asks.
+const ROUNDS: usize = 100;
