@@ -39,7 +39,7 @@ cargo bench -p torsade-tests -- [ROW…] [--runs N] [--seconds S] [--strict] [--
   --noise      measure each peer against itself: what is not 1.00 is the machine's noise
 
 TORSADE_BIN names the torsade to measure; without it, it is built in release mode first.
-haproxy, nginx and wrk are installed from Debian's packages where they are missing, as root.
+haproxy, nginx, ngircd and wrk are installed from Debian's packages where they are missing, as root.
 
 Rows:
 ";

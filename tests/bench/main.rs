@@ -10,6 +10,7 @@ mod child;
 mod datagrams;
 mod epoll;
 mod hostile;
+mod irc;
 mod load;
 mod machine;
 mod peers;

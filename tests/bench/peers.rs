@@ -12,11 +12,11 @@ use rustls::ClientConfig;
 use torsade_tests::{http, tls};
 
 use crate::child::Server;
-use crate::load::dial;
+use crate::load::{channel, dial};
 use crate::roles::{SERVE_DATAGRAMS, SERVE_EPOLL};
 use crate::rows::{Guest, Instances, Kind, SMALL};
 use crate::workplace::Workplace;
-use crate::{blocking, timers, traps};
+use crate::{blocking, irc, timers, traps};
 
 /// How long a server may take until it answers.
 const START: Duration = Duration::from_secs(10);
@@ -60,6 +60,7 @@ impl Peer {
                 let chain = start_chain(place, port, hops, &mut behind)?;
                 start_haproxy(place, &chain)?
             }
+            Kind::Ngircd => irc::start_ngircd(place, port)?,
             Kind::Nginx => start_nginx(place, port, false)?,
             Kind::NginxTls => start_nginx(place, port, true)?,
             Kind::Torsade(guest, instances) => {
@@ -69,6 +70,7 @@ impl Peer {
                     | Guest::Echo
                     | Guest::Http
                     | Guest::Https
+                    | Guest::Irc
                     | Guest::Tenth
                     | Guest::Timing => vec![port],
                     Guest::Portforward(hops) => start_chain(place, port, hops, &mut behind)?,
@@ -88,6 +90,9 @@ impl Peer {
             }
             Kind::Torsade(Guest::Timing, _) => {
                 peer.server.wait_until(patience, || timers::Talk::begin(port))?;
+            }
+            Kind::Ngircd | Kind::Torsade(Guest::Irc, _) => {
+                peer.server.wait_until(patience, || channel::register(port, 0, "ready"))?;
             }
             Kind::Datagrams | Kind::Torsade(Guest::Datagrams, _) => {
                 peer.server.wait_until(patience, || ask_datagrams(port))?;
@@ -263,6 +268,9 @@ fn start_torsade(
             words.splice(..0, before);
         }
     }
+    if guest == Guest::Irc {
+        irc::write_users(&folder)?;
+    }
     fs::write(folder.join("torsade.toml"), toml)?;
     let log = place.path().join("torsade.log");
     Server::start(place.server_core, &log, &words[0], &words[1..])
@@ -283,6 +291,10 @@ fn torsade_toml(place: &Workplace, chain: &[u16], guest: Guest, instances: Insta
             let [cert, key] = place.certificate();
             let more = format!("{site}tls = {{ cert = {cert:?}, key = {key:?} }}\n");
             text += &service(chain[0], guest, instances, &most, &more);
+        }
+        Guest::Irc => {
+            let most = format!("{most}, {}", irc::LIMITS);
+            text += &service(chain[0], guest, instances, &most, irc::SERVICE);
         }
         Guest::Portforward(_) => {
             for hop in chain.windows(2) {
@@ -330,6 +342,7 @@ impl Guest {
             Self::Blocking => "tests/guests/blocking",
             Self::Datagrams | Self::Echo => "guests/echo",
             Self::Http | Self::Https => "guests/http",
+            Self::Irc => "guests/irc",
             Self::Portforward(_) => "guests/portforward",
             Self::Tenth => "tests/guests/tenth",
             Self::Timing => "tests/guests/timing",

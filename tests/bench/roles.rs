@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
+use crate::load::channel::Talk;
 use crate::{blocking, datagrams, epoll, hostile, load};
 
 /// Becomes another program on one core: `PINNED CORE PROGRAM ARGUMENT…`.
@@ -20,6 +21,10 @@ pub(crate) const LOAD_ECHO: &str = "--load-echo";
 pub(crate) const SERVE_DATAGRAMS: &str = "--serve-datagrams";
 /// The load of the row of datagrams: `LOAD_DATAGRAMS PORT SOCKETS SIZE SECONDS`.
 pub(crate) const LOAD_DATAGRAMS: &str = "--load-datagrams";
+/// The load of a channel: `LOAD_CHANNEL PORT MEMBERS TALKERS LENGTH SECONDS SLOW`.
+pub(crate) const LOAD_CHANNEL: &str = "--load-channel";
+/// The load of the row of silent clients: `LOAD_MEMBERS PORT WARM COUNT`.
+pub(crate) const LOAD_MEMBERS: &str = "--load-members";
 /// The load of the rows of new connections: `LOAD_CONNECT PORT SECONDS BESIDE`.
 pub(crate) const LOAD_CONNECT: &str = "--load-connect";
 /// The load of the row of handshakes: `LOAD_HANDSHAKES PORT CONNECTIONS SECONDS PATH`.
@@ -44,11 +49,13 @@ pub(crate) fn play(words: &[String]) -> Option<Result<ExitCode>> {
         SERVE_EPOLL => number(rest, 0).and_then(epoll::serve),
         ATTACK => attack(rest),
         BURN => burn(rest),
+        LOAD_CHANNEL => load_channel(rest),
         LOAD_DATAGRAMS => load_datagrams(rest),
         LOAD_ECHO => load_echo(rest),
         LOAD_CONNECT => load_connect(rest),
         LOAD_HANDSHAKES => load_handshakes(rest),
         LOAD_IDLE => load_idle(rest),
+        LOAD_MEMBERS => load_members(rest),
         LOAD_SLOW => load_slow(rest),
         LOAD_TENTH => load_tenth(rest),
         _ => return None,
@@ -62,6 +69,16 @@ fn attack(rest: &[String]) -> Result<()> {
 
 fn burn(rest: &[String]) -> Result<()> {
     blocking::burn(number(rest, 0)?, number(rest, 1)?)
+}
+
+fn load_channel(rest: &[String]) -> Result<()> {
+    let talk = Talk {
+        members: number(rest, 1)?,
+        talkers: number(rest, 2)?,
+        length: number(rest, 3)?,
+        is_one_slow: number(rest, 5)?,
+    };
+    load::channel::run(number(rest, 0)?, talk, number(rest, 4)?)
 }
 
 fn load_datagrams(rest: &[String]) -> Result<()> {
@@ -85,6 +102,10 @@ fn load_idle(rest: &[String]) -> Result<()> {
     let path = rest.get(3).ok_or_else(|| anyhow!("no path"))?;
     let authority = rest.get(4).map(Path::new);
     load::idle::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?, path, authority)
+}
+
+fn load_members(rest: &[String]) -> Result<()> {
+    load::members::run(number(rest, 0)?, number(rest, 1)?, number(rest, 2)?)
 }
 
 fn load_slow(rest: &[String]) -> Result<()> {

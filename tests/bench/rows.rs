@@ -4,7 +4,8 @@ use std::slice;
 
 use anyhow::{Result, bail};
 
-use crate::hostile;
+use crate::load::channel::Talk;
+use crate::{hostile, irc};
 
 /// A row: a server beside another one, under the same load.
 pub(crate) struct Row {
@@ -36,6 +37,8 @@ pub(crate) enum Kind {
     /// HAProxy with one thread, in TCP mode: so many of its listeners forward to one another, the
     /// last one to a bare loop on the load's core.
     Haproxy(usize),
+    /// ngircd, which has one process.
+    Ngircd,
     /// nginx with one worker.
     Nginx,
     /// The same, over TLS.
@@ -57,6 +60,8 @@ pub(crate) enum Guest {
     Http,
     /// The same, over TLS.
     Https,
+    /// `guests/irc`
+    Irc,
     /// `tests/guests/tenth`
     Tenth,
     /// `tests/guests/timing`
@@ -79,6 +84,10 @@ pub(crate) enum Instances {
 pub(crate) enum Load {
     /// That of `Http`, while other work goes on: see `blocking`.
     Blocking(usize, &'static File),
+    /// A channel of an IRC server in which some talk.
+    Channel(Talk),
+    /// A channel of an IRC server with a member that doesn't read: see `irc`.
+    ChannelSlow,
     /// Connections one after another, while so many others say nothing any more.
     Connect(usize),
     /// So many sockets, each with a window of datagrams of so many bytes on its way.
@@ -93,7 +102,9 @@ pub(crate) enum Load {
     Handshakes(usize, &'static File),
     /// Keep-alive connections that ask once.
     Idle,
-    /// The same over TLS.
+    /// Clients of an IRC server that say nothing.
+    IdleIrc,
+    /// The same as `Idle` over TLS.
     IdleTls,
     /// Timers: see `timers`.
     Timers,
@@ -153,6 +164,7 @@ const OWN_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerConnection);
 const SHARED_HTTP: Kind = Kind::Torsade(Guest::Http, Instances::PerWorker);
 const HTTPS: Kind = Kind::Torsade(Guest::Https, Instances::PerWorker);
 const TIMING: Kind = Kind::Torsade(Guest::Timing, Instances::PerWorker);
+const IRC: Kind = Kind::Torsade(Guest::Irc, Instances::PerWorker);
 const BLOCKING: Kind = Kind::Torsade(Guest::Blocking, Instances::PerWorker);
 const SMALL_HTTP: Load = Load::Http(64, &SMALL);
 const TENTH: Kind = Kind::Torsade(Guest::Tenth, Instances::PerConnection);
@@ -351,6 +363,36 @@ pub(crate) static ROWS: &[Row] = &[
         load: Load::Slow(1 << 30),
         unit: Unit::Bytes,
         target: Target::Value(4.0 * 1024.0 * 1024.0),
+    },
+    Row {
+        name: "irc-channel",
+        work: "IRC, messages delivered to a channel of 1,000 members, 8 of whom talk",
+        against: "ngircd",
+        ours: IRC,
+        theirs: Kind::Ngircd,
+        load: Load::Channel(irc::BUSY),
+        unit: Unit::Operations,
+        target: Target::Ratio(1.0),
+    },
+    Row {
+        name: "irc-idle",
+        work: "private resident memory of a client that says nothing",
+        against: "ngircd",
+        ours: IRC,
+        theirs: Kind::Ngircd,
+        load: Load::IdleIrc,
+        unit: Unit::Bytes,
+        target: Target::Factor(1.0),
+    },
+    Row {
+        name: "irc-slow",
+        work: "p99 of a message in a channel of 1,000 while readers that are slow are dropped",
+        against: "without them",
+        ours: IRC,
+        theirs: IRC,
+        load: Load::ChannelSlow,
+        unit: Unit::Slowest,
+        target: Target::Factor(1.2),
     },
 ];
 

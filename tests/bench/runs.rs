@@ -11,12 +11,13 @@ use crate::child::Load as Process;
 use crate::load::{DONE, GO, Report};
 use crate::peers::Peer;
 use crate::roles::{
-    LOAD_CONNECT, LOAD_DATAGRAMS, LOAD_ECHO, LOAD_HANDSHAKES, LOAD_IDLE, LOAD_SLOW,
+    LOAD_CHANNEL, LOAD_CONNECT, LOAD_DATAGRAMS, LOAD_ECHO, LOAD_HANDSHAKES, LOAD_IDLE,
+    LOAD_MEMBERS, LOAD_SLOW,
 };
 use crate::rows::{Load, Row, SMALL, Unit};
 use crate::workplace::Workplace;
 use crate::wrk::Asking;
-use crate::{blocking, timers, traps, wrk};
+use crate::{blocking, irc, timers, traps, wrk};
 
 /// The connections of the idle rows before memory is read first, which fill what a server
 /// allocates once.
@@ -51,6 +52,18 @@ pub(crate) struct Cost {
     pub(crate) p99_us: f64,
 }
 
+impl Cost {
+    /// What an operation costs that has taken its part of so many seconds of CPU time.
+    pub(crate) fn of(report: &Report, cpu: f64) -> Self {
+        Self {
+            cpu_us: cpu / report.operations as f64 * 1e6,
+            busy: cpu / report.seconds,
+            p50_us: report.p50_us,
+            p99_us: report.p99_us,
+        }
+    }
+}
+
 /// One run of both sides: ours, theirs.
 pub(crate) type Pair = [Sample; 2];
 
@@ -58,6 +71,7 @@ pub(crate) type Pair = [Sample; 2];
 pub(crate) fn measure(row: &Row, place: &Workplace, arguments: &Arguments) -> Result<Vec<Pair>> {
     match row.load {
         Load::Timers => return timers::measure(row, place, arguments),
+        Load::ChannelSlow => return irc::measure_slow(row, place, arguments),
         Load::Traps => return traps::measure(row, place, arguments),
         Load::Blocking(connections, file) => {
             return blocking::measure(row, place, arguments, connections, file);
@@ -93,11 +107,13 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
     let lasting = seconds.to_string();
     let (report, cpu) = match row.load {
         Load::Idle => return idle(place, peer, false),
+        Load::IdleIrc => return growth(place, peer, LOAD_MEMBERS, &[]),
         Load::IdleTls => return idle(place, peer, true),
-        Load::Blocking(..) | Load::Timers | Load::Traps => {
+        Load::Blocking(..) | Load::ChannelSlow | Load::Timers | Load::Traps => {
             unreachable!("`measure` has gone elsewhere")
         }
         Load::Slow(length) => return slow(place, peer, length),
+        Load::Channel(talk) => timed(place, peer, LOAD_CHANNEL, &irc::words(peer, talk, seconds))?,
         Load::Connect(beside) => {
             timed(place, peer, LOAD_CONNECT, &[port, lasting, beside.to_string()])?
         }
@@ -121,13 +137,7 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
         }
     };
     ensure!(report.operations > 0, "the server answered nothing");
-    let cost = Cost {
-        cpu_us: cpu / report.operations as f64 * 1e6,
-        busy: cpu / report.seconds,
-        p50_us: report.p50_us,
-        p99_us: report.p99_us,
-    };
-    Ok(Sample { value: row.unit.value(&report), cost: Some(cost) })
+    Ok(Sample { value: row.unit.value(&report), cost: Some(Cost::of(&report, cpu)) })
 }
 
 /// Runs one of our loads, and counts the server's CPU time while it measures.
@@ -148,13 +158,19 @@ fn wrk(place: &Workplace, peer: &Peer, asking: Asking<'_>, seconds: u64) -> Resu
 }
 
 fn idle(place: &Workplace, peer: &Peer, encrypted: bool) -> Result<Sample> {
+    let mut more = vec![SMALL.path()];
+    if encrypted {
+        more.push(place.authority().display().to_string());
+    }
+    growth(place, peer, LOAD_IDLE, &more)
+}
+
+/// What the server's memory grows by for each of many connections.
+fn growth(place: &Workplace, peer: &Peer, role: &str, more: &[String]) -> Result<Sample> {
     let counts = [usize::from(peer.port), WARM_CONNECTIONS, IDLE_CONNECTIONS];
     let mut words = counts.map(|count| count.to_string()).to_vec();
-    words.push(SMALL.path());
-    if encrypted {
-        words.push(place.authority().display().to_string());
-    }
-    let mut load = Process::start(place.load_core, LOAD_IDLE, &words)?;
+    words.extend_from_slice(more);
+    let mut load = Process::start(place.load_core, role, &words)?;
     let mut resident = || -> Result<f64> {
         ensure!(load.line()? == GO, "the load did not begin");
         sleep(SETTLE);

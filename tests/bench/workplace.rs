@@ -26,6 +26,8 @@ pub(crate) struct Workplace {
     /// See `chrt`.
     pub(crate) haproxy: PathBuf,
     /// See `chrt`.
+    pub(crate) ngircd: PathBuf,
+    /// See `chrt`.
     pub(crate) nginx: PathBuf,
     /// See `chrt`.
     pub(crate) torsade: PathBuf,
@@ -53,6 +55,7 @@ impl Workplace {
             load_core,
             chrt: PathBuf::new(),
             haproxy: PathBuf::new(),
+            ngircd: PathBuf::new(),
             nginx: PathBuf::new(),
             torsade: PathBuf::new(),
             wrk: PathBuf::new(),
@@ -63,6 +66,9 @@ impl Workplace {
         }
         if kinds.iter().any(|kind| matches!(kind, Kind::Haproxy(_))) {
             place.haproxy = programs::find_or_install("haproxy", "haproxy")?;
+        }
+        if kinds.contains(&Kind::Ngircd) {
+            place.ngircd = programs::find_or_install("ngircd", "ngircd")?;
         }
         if kinds.contains(&Kind::NginxTls) {
             place.write_certificate()?;

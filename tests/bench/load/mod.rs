@@ -1,10 +1,12 @@
 //! The loads: this program on the other core, one thread each, bounded in time by itself.
 
+pub(crate) mod channel;
 pub(crate) mod connect;
 pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod handshakes;
 pub(crate) mod idle;
+pub(crate) mod members;
 mod report;
 pub(crate) mod slow;
 pub(crate) mod tenth;
