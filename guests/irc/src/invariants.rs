@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::casemap::fold;
+use crate::client::Session;
 use crate::server::Server;
 
 impl Server {
@@ -37,7 +38,7 @@ impl Server {
                 return Some(format!("{name} is empty"));
             }
             for (member, _) in channel.members() {
-                let is_in = |session: &crate::client::Session| session.channels.contains(&number);
+                let is_in = |session: &Session| session.channels.contains(&number);
                 if !self.clients.get(member).is_some_and(is_in) {
                     return Some(format!("{name} has a member that isn't in it"));
                 }
@@ -59,12 +60,12 @@ impl Server {
     }
 
     fn counts_disagree(&self) -> Option<String> {
-        let count = |what: fn(&crate::client::Session) -> bool| {
+        let count = |what: fn(&Session) -> bool| {
             self.clients.iter().filter(|(_, session)| what(session)).count()
         };
         let counted = [
             ("connected", self.counts.connected, count(|_| true)),
-            ("registered", self.counts.registered, count(|it| it.is_registered())),
+            ("registered", self.counts.registered, count(Session::is_registered)),
             (
                 "invisible",
                 self.counts.invisible,

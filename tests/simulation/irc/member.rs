@@ -91,11 +91,11 @@ impl Member {
             }
             "PRIVMSG" => self.hears(line)?,
             "QUIT" => {
-                let mut all = self.channels.values_mut();
-                let was = all
-                    .by_ref()
-                    .fold(false, |was, members| members.remove(&fold(line.nick)) || was);
-                expect(was, "a stranger quits")?;
+                let mut channels = 0;
+                for members in self.channels.values_mut() {
+                    channels += usize::from(members.remove(&fold(line.nick)));
+                }
+                expect(channels > 0, "a stranger quits")?;
             }
             _ => {}
         }

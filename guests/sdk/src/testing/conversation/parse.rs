@@ -34,12 +34,12 @@ pub(super) fn parse(
     };
     let mut reader = Reader { scenes: BTreeMap::new(), file: conversation };
     for (name, text) in scenes {
-        let rest = reader.take_scenes(lines(name, text)?)?;
+        let rest = reader.take_scenes(&lines(name, text)?)?;
         if let Some(line) = rest.first() {
             return Err(line.fault("here only scenes may stand: `scene NAME` and indented steps"));
         }
     }
-    let steps = reader.take_scenes(lines(file, text)?)?;
+    let steps = reader.take_scenes(&lines(file, text)?)?;
     reader.read(&steps, 0)?;
     Ok(reader.file)
 }
@@ -75,7 +75,7 @@ fn block(lines: &[Line], indent: usize) -> usize {
 
 impl Reader {
     /// Keeps the scenes, and gives back all other lines.
-    fn take_scenes(&mut self, lines: Vec<Line>) -> Result<Vec<Line>, Fault> {
+    fn take_scenes(&mut self, lines: &[Line]) -> Result<Vec<Line>, Fault> {
         let (mut rest, mut at) = (Vec::new(), 0);
         while let Some(line) = lines.get(at) {
             at += 1;
@@ -107,10 +107,7 @@ impl Reader {
                 let line = if line.indent == indent { &lines[at] } else { line };
                 return Err(line.fault("only what is in a scene or in any order is indented"));
             }
-            let does = match self.step(line, &lines[at..at + below], depth)? {
-                Some(does) => does,
-                None => continue,
-            };
+            let Some(does) = self.step(line, &lines[at..at + below], depth)? else { continue };
             at += below;
             self.file.steps.push(Step { place: line.place.clone(), does });
         }
