@@ -204,7 +204,7 @@ fn mistakes_in_a_service() {
     let table = [
         (
             "lisen = []",
-            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, allow, deny, instances, workers, limits, grants, tls, config",
+            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, allow, deny, instances, workers, when-full, limits, grants, tls, config",
         ),
         ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
         (
