@@ -148,9 +148,10 @@ pub(crate) fn find(name: &str) -> Option<usize> {
     COMMANDS.binary_search_by(|command| command.name.cmp(&name)).ok()
 }
 
-/// A word of a client's as a part of a reply: one word, that isn't too long for what follows it.
+/// A word of a client's as a part of a reply: one word, that isn't too long for what follows it. It ends
+/// at a NUL, which no line has.
 pub(crate) fn shown(word: &str) -> &str {
-    let word = word.split(' ').next().unwrap_or_default().trim_start_matches(':');
+    let word = word.split([' ', '\0']).next().unwrap_or_default().trim_start_matches(':');
     let word = &word[..output::boundary(word.as_bytes(), SHOWN_BYTES_MAX)];
     if word.is_empty() { "*" } else { word }
 }
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_word_is_one_and_short() {
-        assert_eq!((shown("a b"), shown(":x"), shown("")), ("a", "x", "*"));
+        assert_eq!((shown("a b"), shown(":x"), shown("a\0b"), shown("")), ("a", "x", "a", "*"));
         assert_eq!(shown(&"é".repeat(80)).len(), 100);
     }
 }

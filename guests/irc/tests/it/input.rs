@@ -85,6 +85,8 @@ fn what_is_not_unicode_is_refused() {
     assert!(world.seen(alice).starts_with(":irc.localhost FAIL * INVALID_UTF8 :"));
     world.bytes(alice, b"PRIVMSG #a :a\0b\r\n");
     assert!(world.seen(alice).starts_with(":irc.localhost 400 alice PRIVMSG :"));
+    world.bytes(alice, b"NICK\0bob\r\n");
+    assert_eq!(world.seen(alice), ":irc.localhost 400 alice NICK :A line has no NUL\n");
     assert!(world.says(alice, "PING 1").contains(" PONG "));
 }
 
