@@ -51,6 +51,8 @@ impl Server {
     }
 
     fn tell_of_leaving(&mut self, of: Client, reason: &str) {
+        // It may watch itself, and is to be told nothing more.
+        self.unwatch_all(of);
         let neighbours = self.neighbours(of);
         let session = &self.clients[of];
         let tags = Tags { account: session.account.as_deref(), ..Tags::default() };

@@ -198,3 +198,12 @@ fn watchers_are_told_who_comes_and_goes() {
     let told = world.says(alice, &format!("MONITOR + {}", many[60..].join(",")));
     assert!(told.contains(" 734 alice 100 n100 :"), "{told}");
 }
+
+#[test]
+fn who_watches_itself_hears_nothing_of_its_end() {
+    let mut world = World::new();
+    let alice = world.join("alice");
+    world.says(alice, "MONITOR + alice");
+    let told = world.says(alice, "QUIT");
+    assert!(told.starts_with("ERROR ") && told.lines().count() == 1, "{told}");
+}
