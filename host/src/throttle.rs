@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// What a service may do in a second, or in a minute where that is said; `None` for as much as it can. Bytes are those that plugins
-/// receive and that the network took.
+/// What a service may do in a second, or in a minute where that is said; `None` for as much as it
+/// can. Bytes are those that plugins receive and that the network took.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Rates {
     /// New connections, over all workers.

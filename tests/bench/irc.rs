@@ -4,12 +4,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use crate::arguments::Arguments;
-use crate::child::{Load as Process, Server};
+use crate::child::Server;
 use crate::load::channel::Talk;
-use crate::load::{GO, Report};
 use crate::peers::Peer;
 use crate::roles::LOAD_CHANNEL;
 use crate::rows::{Kind, Row};
@@ -97,16 +96,7 @@ fn latency(
 ) -> Result<Sample> {
     let peer = Peer::start(kind, place)?;
     let words = words(&peer, Talk { is_one_slow, ..SLOW }, arguments.seconds * LONGER);
-    let mut load = Process::start(place.load_core, LOAD_CHANNEL, &words)?;
-    ensure!(load.line()? == GO, "the load did not begin");
-    let before = peer.server.cpu_seconds()?;
-    let report: Report = load.line()?.parse()?;
-    let cpu = peer.server.cpu_seconds()? - before;
-    if is_one_slow {
-        let dropped: usize = load.line()?.parse().context("how many were dropped")?;
-        eprintln!("bench: {dropped} slow readers were dropped");
-        ensure!(dropped > 0, "no slow reader was dropped");
-    }
+    let (report, cpu) = runs::timed(place, &peer, LOAD_CHANNEL, &words)?;
     Ok(Sample { value: report.p99_us, cost: Some(Cost::of(&report, cpu)) })
 }
 

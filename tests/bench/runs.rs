@@ -141,7 +141,12 @@ fn sample(row: &Row, place: &Workplace, peer: &Peer, seconds: u64) -> Result<Sam
 }
 
 /// Runs one of our loads, and counts the server's CPU time while it measures.
-fn timed(place: &Workplace, peer: &Peer, role: &str, words: &[String]) -> Result<(Report, f64)> {
+pub(crate) fn timed(
+    place: &Workplace,
+    peer: &Peer,
+    role: &str,
+    words: &[String],
+) -> Result<(Report, f64)> {
     let mut load = Process::start(place.load_core, role, words)?;
     ensure!(load.line()? == GO, "the load did not begin");
     let before = peer.server.cpu_seconds()?;

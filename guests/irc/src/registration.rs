@@ -158,8 +158,8 @@ impl Server {
         }
     }
 
-    /// Tells everybody who sees it. The name is sent as a last parameter with its colon, since some clients
-    /// (ii) look for that.
+    /// Tells everybody who sees it. The name is sent as a last parameter with its colon, since some
+    /// clients (ii) look for that.
     fn change_nick(&mut self, of: Client, nick: &str) {
         self.remember(of);
         let source = self.clients[of].to_string();
