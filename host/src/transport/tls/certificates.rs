@@ -198,14 +198,12 @@ impl CertificateFiles {
             )),
             listed => listed,
         };
-        let mut changed = false;
+        let mut changes = Vec::new();
         match listed {
             Ok(listed) => {
                 self.folder_problem = None;
-                changed |= self.forget_all_but(&listed);
-                for at in listed {
-                    changed |= self.look_at(&at, now);
-                }
+                changes = self.forget_all_but(&listed);
+                changes.extend(listed.iter().filter_map(|at| self.look_at(at, now)));
             }
             Err(problem) if self.folder_problem.as_ref() != Some(&problem) => {
                 tracing::error!("{}: {problem}; its certificates stay as they were", self.whose);
@@ -213,8 +211,12 @@ impl CertificateFiles {
             }
             Err(_) => {}
         }
-        if changed {
+        if !changes.is_empty() {
             self.show();
+        }
+        // Not before: who reads it may count on it.
+        for change in changes {
+            tracing::info!("{}: {change}", self.whose);
         }
         self.tell_expired(now);
     }
@@ -225,43 +227,41 @@ impl CertificateFiles {
         Ok(own.chain(folder.into_iter().flatten().map(|pair| (Rank::Folder, pair))).collect())
     }
 
-    /// Drops what was not there twice.
-    fn forget_all_but(&mut self, listed: &[(Rank, Pair)]) -> bool {
-        let before = self.known.len();
-        let whose = &self.whose;
+    /// Drops what was not there twice, and says so of each.
+    fn forget_all_but(&mut self, listed: &[(Rank, Pair)]) -> Vec<String> {
+        let mut gone = Vec::new();
         self.known.retain(|at, known| {
             let was_gone = std::mem::replace(&mut known.gone, !listed.contains(at));
             let stays = !(known.gone && was_gone);
             if !stays {
                 let cert = at.1.cert.display();
-                tracing::info!("{whose}: {cert} is gone; its certificate is shown no more");
+                gone.push(format!("{cert} is gone; its certificate is shown no more"));
             }
             stays
         });
-        before != self.known.len()
+        gone
     }
 
-    /// Whether there is something else to show.
-    fn look_at(&mut self, at: &(Rank, Pair), now: i64) -> bool {
+    /// What has changed, where there is something else to show.
+    fn look_at(&mut self, at: &(Rank, Pair), now: i64) -> Option<String> {
         let looks = stamps(&at.1);
         let known = self.known.entry(at.clone()).or_default();
         let settled = std::mem::replace(&mut known.seen, looks) == looks;
         let retry = known.problem.as_ref().is_some_and(|(_, found)| found + RETRY <= now);
         if !settled || (known.read == looks && !retry) {
-            return false;
+            return None;
         }
         known.read = looks;
         let read = self.read(&at.1, now);
-        let Some(known) = self.known.get_mut(at) else { return false };
+        let known = self.known.get_mut(at)?;
         let (whose, cert) = (&self.whose, at.1.cert.display());
         match read {
             Ok(identity) => {
                 let until = day(identity.not_after);
-                tracing::info!("{whose}: {cert} was read anew; it is valid until {until}");
                 known.identity = Some(identity);
                 known.problem = None;
                 known.told_expired = false;
-                true
+                Some(format!("{cert} was read anew; it is valid until {until}"))
             }
             Err(problem) => {
                 if known.problem.as_ref().is_none_or(|(before, _)| *before != problem) {
@@ -272,7 +272,7 @@ impl CertificateFiles {
                     tracing::error!("{whose}: {problem}; {stays}");
                 }
                 known.problem = Some((problem, now));
-                false
+                None
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Files that change while they are served.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::{ClientConfig, Error, ServerConfig};
@@ -44,11 +45,15 @@ impl Renewing {
 
     /// The names of the certificate that is shown for the first of them.
     fn shown(&self, name: &str) -> Vec<String> {
-        // A session of before would show what it was shown.
-        let mut client = (*self.client).clone();
-        client.resumption = rustls::client::Resumption::disabled();
-        shake(&Arc::new(client), &self.server, name).unwrap().shown()
+        shake(&without_resumption(&self.client), &self.server, name).unwrap().shown()
     }
+}
+
+/// A session of before would show what it was shown.
+fn without_resumption(client: &ClientConfig) -> Arc<ClientConfig> {
+    let mut client = client.clone();
+    client.resumption = rustls::client::Resumption::disabled();
+    Arc::new(client)
 }
 
 #[test]
@@ -61,6 +66,25 @@ fn a_renewed_certificate_is_shown_to_the_next() {
     assert_eq!(renewing.shown("a.test"), ["dns:a.test"]);
     renewing.look();
     assert_eq!(renewing.shown("b.test"), ["dns:a.test", "dns:b.test"]);
+}
+
+#[test]
+fn it_is_shown_by_the_time_that_it_is_told() {
+    let place = Place::new();
+    let cert = place.certificate("a", &["a.test"]);
+    let mut renewing = Renewing::new(&place, Sources { cert: Some(cert), folder: None });
+    place.certificate("a", &["a.test", "b.test"]);
+    let (server, client) = (Arc::clone(&renewing.server), without_resumption(&renewing.client));
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let log = {
+        let shown = Arc::clone(&shown);
+        tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || {
+            *shown.lock().unwrap() = shake(&client, &server, "a.test").unwrap().shown();
+            io::sink()
+        })
+    };
+    tracing::subscriber::with_default(log.finish(), || renewing.look());
+    assert_eq!(*shown.lock().unwrap(), ["dns:a.test", "dns:b.test"]);
 }
 
 #[test]
