@@ -2,10 +2,10 @@
 //! nothing to do with, on the same worker.
 //!
 //! The victim serves a file over HTTP and is loaded by wrk. Beside it is the service that is hostile
-//! itself, or attacked, held to a share of the CPU time. In one run it is attacked, or provoked, all
-//! the time; in the next it is left alone. Who attacks has the load's core when nobody else wants it
-//! (`SCHED_IDLE`); in both runs a process of that kind burns what is left of that core, so that wrk
-//! finds it as busy with the attack as without.
+//! itself, or attacked, held to a share of the CPU time. For a while it is left alone, then it is
+//! attacked, or provoked, all the time, and so on in turns. Who attacks has the load's core when
+//! nobody else wants it (`SCHED_IDLE`); all the time a process of that kind burns what is left of
+//! that core, so that wrk finds it as busy with the attack as without.
 
 pub(crate) mod attack;
 mod runs;
@@ -29,8 +29,8 @@ use table::Table;
 
 /// What the names of all begin with.
 const WORD: &str = "hostile";
-/// More limits of the service that is hostile, or attacked.
-const LIMITS: &str = "cpu = \"5%\"";
+/// The share of the service that is hostile, or attacked.
+const SHARE: &str = "cpu = \"5%\"";
 /// How often a plugin is provoked in a second, at most.
 const PROVOKED: u32 = 1_000;
 
@@ -102,12 +102,12 @@ impl Hostile {
                     let folder = guests::repository().join(guest);
                     folder.to_str().map(str::to_owned).context("the repository's path is no text")
                 };
-                peer.service(folder, port, plugin, LIMITS)
+                peer.service(folder, port, plugin, SHARE)
             }
             Self::Plugin(plugin) => {
                 let listen = format!("tcp:{port}:interface=127.0.0.1");
                 let table = plugin.service(folder, &listen, "per-connection")?;
-                Ok(format!("\n{}", with_limits(&table, LIMITS)))
+                Ok(format!("\n{}", with_share(&table)))
             }
         }
     }
@@ -121,13 +121,15 @@ impl Hostile {
     }
 }
 
-/// A service's table with more limits than it has.
-fn with_limits(table: &str, limits: &str) -> String {
+/// A service's table with the share of the CPU time that it is held to here.
+fn with_share(table: &str) -> String {
     let begin = "limits = { ";
-    match (limits.is_empty(), table.contains(begin)) {
-        (true, _) => table.to_owned(),
-        (false, true) => table.replacen(begin, &format!("{begin}{limits}, "), 1),
-        (false, false) => format!("{table}{begin}{limits} }}\n"),
+    // Some have all of it where only what becomes of them is looked at.
+    let table = table.replace("cpu = \"100%\"", SHARE);
+    match (table.contains(SHARE), table.contains(begin)) {
+        (true, _) => table,
+        (false, true) => table.replacen(begin, &format!("{begin}{SHARE}, "), 1),
+        (false, false) => format!("{table}{begin}{SHARE} }}\n"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Measuring one of them: with the attack and without, in turns, each with a fresh server.
+//! Measuring one of them: without the attack and with it, in turns, beside one server.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -49,13 +49,12 @@ pub(super) struct Pair {
     pub(super) without: Victim,
     /// How often harm was done in a second.
     pub(super) harm: f64,
-    /// How much more memory the host had once a first attack was over, in bytes.
-    pub(super) kept: f64,
-    /// And how much more than that, once the attack was over that was measured.
+    /// How much more memory the host had once the attack was over, in bytes.
     pub(super) growth: f64,
 }
 
-/// Measures one, and tells on standard error how it goes.
+/// Measures one, and tells on standard error how it goes. All runs are of one server, each of a part
+/// without the attack and one with it: two servers differ by more than what is looked for.
 pub(super) fn measure(
     hostile: &Hostile,
     place: &Workplace,
@@ -63,24 +62,31 @@ pub(super) fn measure(
 ) -> Result<Vec<Pair>> {
     hostile.is_possible()?;
     let name = hostile.name();
+    let (peer, port, _burning) = begin(*hostile, place)?;
+    look(place, &peer, WARM_UP)?;
+    let mut memory = settled(&peer, 0.0)?;
     let mut pairs = Vec::with_capacity(arguments.hostile_runs());
     for run in 1..=arguments.hostile_runs() {
-        let pair =
-            pair(*hostile, place, arguments).with_context(|| format!("{name}, run {run}"))?;
+        let measure = || look(place, &peer, arguments.seconds);
+        let pair = || -> Result<Pair> {
+            let without = measure()?;
+            let (with, harm) = match arguments.noise {
+                true => (measure(), f64::NAN),
+                false => attack(*hostile, port, place, || {
+                    sleep(BEFORE);
+                    measure()
+                })?,
+            };
+            let growth = settled(&peer, memory)? - memory;
+            Ok(Pair { with: with?, without, harm, growth })
+        };
+        let pair = pair().with_context(|| format!("{name}, run {run}"))?;
+        memory += pair.growth;
         let [with, without] = [pair.with, pair.without].map(|victim| victim.seen.report.rate());
         eprintln!("bench: {name} {run}: {with:.0}/s, {without:.0}/s without");
         pairs.push(pair);
     }
     Ok(pairs)
-}
-
-fn pair(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Pair> {
-    if arguments.noise {
-        let with = without(hostile, place, arguments)?;
-        let without = without(hostile, place, arguments)?;
-        return Ok(Pair { with, without, harm: f64::NAN, kept: 0.0, growth: 0.0 });
-    }
-    attacked(hostile, place, arguments)
 }
 
 /// A role of this program on the load's core, for when nobody else has work there (`SCHED_IDLE`):
@@ -107,30 +113,6 @@ fn look(place: &Workplace, peer: &Peer, seconds: u64) -> Result<Victim> {
     let before = peer.server.cpu_seconds()?;
     let seen = wrk::look(place, peer.port, &ASKING, seconds)?;
     Ok(Victim { seen, cpu: peer.server.cpu_seconds()? - before })
-}
-
-fn without(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Victim> {
-    let (peer, _, _burning) = begin(hostile, place)?;
-    look(place, &peer, WARM_UP)?;
-    sleep(BEFORE);
-    look(place, &peer, arguments.seconds)
-}
-
-fn attacked(hostile: Hostile, place: &Workplace, arguments: &Arguments) -> Result<Pair> {
-    let (peer, port, burning) = begin(hostile, place)?;
-    look(place, &peer, WARM_UP)?;
-    let before = settled(&peer, 0.0)?;
-    // As long as the other, so that it has as much to keep.
-    attack(hostile, port, place, || sleep(BEFORE + Duration::from_secs(arguments.seconds)))?;
-    let after_first = settled(&peer, before)?;
-    let (with, harm) = attack(hostile, port, place, || {
-        sleep(BEFORE);
-        look(place, &peer, arguments.seconds)
-    })?;
-    let growth = settled(&peer, after_first)? - after_first;
-    drop((peer, burning));
-    let without = without(hostile, place, arguments)?;
-    Ok(Pair { with: with?, without, harm, kept: after_first - before, growth })
 }
 
 /// Attacks while something is done, and says what came of that, and how often harm was done in a

@@ -67,15 +67,16 @@ impl Table {
             middle(&|pair| pair.with.seen.report.p99_us),
             middle(&|pair| pair.without.seen.report.p99_us),
         ];
-        let ratio = rates[0] / rates[1];
-        let ratios =
-            pairs.iter().map(|pair| pair.with.seen.report.rate() / pair.without.seen.report.rate());
+        let rate_ratio =
+            |pair: &Pair| pair.with.seen.report.rate() / pair.without.seen.report.rate();
+        let ratio = middle(&rate_ratio);
+        let ratios = pairs.iter().map(rate_ratio);
         let lowest = ratios.clone().fold(f64::INFINITY, f64::min);
         let highest = ratios.fold(f64::NEG_INFINITY, f64::max);
         // One that fails is one too many, in whichever run.
         let failed: u64 = pairs.iter().map(|pair| pair.with.seen.failed).sum();
-        let kept = middle(&|pair| pair.kept);
-        let growth = middle(&|pair| pair.growth);
+        let kept = pairs.first().map_or(0.0, |pair| pair.growth);
+        let growth: f64 = pairs.iter().skip(1).map(|pair| pair.growth).sum();
         let mut missed = Vec::new();
         let mut hold = |what: &'static str, holds: bool| {
             if !holds {
@@ -142,14 +143,15 @@ const HEAD: [&str; COLUMNS] = [
 
 const NOTES: &str = "\
 The victim serves a file of 1 KiB over HTTP to 64 keep-alive connections, on the same worker as the
-service that is hostile, or attacked. Pairs are with the attack : without it. Without it nobody comes
-to the other service; the load's core is as busy, by a process that burns what wrk leaves of it, as
-idle as those who attack. The attack begins two seconds before the measurement.
+service that is hostile, or attacked. Pairs are with the attack : without it, in turns beside one
+server; ratios are the median of those of its runs. Without it nobody comes to the other service; the
+load's core is as busy, by a process that burns what wrk leaves of it, as idle as those who attack.
+The attack begins two seconds before the measurement.
 The CPU ratio is of the victim's requests for a second of the host's CPU time, in which is what the
 attack costs the host; other work on the machine isn't. Busy is the host's part of its core.
 Harm is how often it was done: a connection, a burst, an event, a second. Failed are the victim's
 requests and connections, with the attack, of all runs. Memory is how much more private memory the
-host has once a first attack is over, whose sandboxes are kept to be used again; and how much more
-than that once a second one is, which is the one that was measured.
-To pass: ratio, or CPU ratio, ≥ 0.95; p99 ≤ 1.5 × that without + 50 ms (an event's deadline), none failed, and no
-more than 4 MiB of memory by the second attack.";
+host has once the first attack is over, whose sandboxes are kept to be used again; and how much more
+than that once the last one is.
+To pass: ratio, or CPU ratio, ≥ 0.95; p99 ≤ 1.5 × that without + 50 ms (an event's deadline), none
+failed, and no more than 4 MiB of memory by the attacks behind the first.";
