@@ -55,6 +55,8 @@ struct World {
     /// What the client said, and what it heard.
     said: Vec<u8>,
     heard: Vec<u8>,
+    /// It has said that it says no more.
+    has_ended: bool,
     /// Nobody has meddled, and nobody has gone.
     is_honest: bool,
 }
@@ -86,13 +88,16 @@ impl World {
         let name = ServerName::try_from("site.test").expect("it is a name");
         let client = Arc::clone(&SIDES.clients[version]);
         let client = ClientConnection::new(client, name).expect("it has a name");
-        Self { reactor, far, client, said: Vec::new(), heard: Vec::new(), is_honest: true }
+        let (said, heard) = (Vec::new(), Vec::new());
+        Self { reactor, far, client, said, heard, has_ended: false, is_honest: true }
     }
 
     fn step(&mut self, choices: &mut Choices) {
         let what = choices.below(16);
         match what {
             0..=3 => self.hand_over(|_| {}),
+            // What comes behind the end is ignored (RFC 8446, section 6.1).
+            4..=6 if self.has_ended => {}
             4..=6 => {
                 let length = 1 + choices.size(2000);
                 let data = choices.bytes(length, b"what it says\n");
@@ -115,7 +120,10 @@ impl World {
             }
             // In a handshake it would go out in clear, which nobody can take for an end.
             13 if self.client.is_handshaking() => {}
-            13 => self.client.send_close_notify(),
+            13 => {
+                self.client.send_close_notify();
+                self.has_ended = true;
+            }
             14 => {
                 let time = [1, 100, 70_000][choices.below(3)];
                 // Whoever takes so long is given up.
