@@ -32,6 +32,7 @@ mod store;
 mod streams;
 mod timers;
 mod tls;
+mod typed;
 mod walls;
 mod ways_in;
 
@@ -76,6 +77,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         streams::trials(),
         timers::trials(),
         tls::trials(),
+        typed::trials(),
         walls::trials(),
         ways_in::trials(),
     ];

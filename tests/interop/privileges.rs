@@ -26,6 +26,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         by_root("nothing_is_left_of_root", nothing_is_left_of_root),
         by_root("what_the_user_can_not_read_is_told", what_the_user_can_not_read_is_told),
+        by_root("users_are_made_for_who_serves", users_are_made_for_who_serves),
         by_root("a_group_is_entered", a_group_is_entered),
         by_root("only_root_becomes_another", only_root_becomes_another),
         by_root("a_user_that_it_is_already_is_right", a_user_that_it_is_already_is_right),
@@ -142,6 +143,23 @@ fn nothing_is_left_of_root() -> Result<()> {
         let status = host.terminate()?;
         ensure!(status.success(), "{status}: {}", host.log());
     }
+    Ok(())
+}
+
+fn users_are_made_for_who_serves() -> Result<()> {
+    let folder = open_folder(
+        "user = \"nobody\"\ngrace = \"0s\"\n[service.login]\nplugin = \"@login\"\n\
+         instances = \"per-worker\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n\
+         grants = { credentials = { users = \"state/users\", create = [\"alice\"] } }\n",
+    )?;
+    let users = folder.path().join("state/users");
+    let mut host = Host::up(folder.path(), 1)?;
+    host.log_with(&["this is said once:", "  alice  "])?;
+    let made = fs::metadata(&users)?;
+    ensure!((made.uid(), made.mode() & 0o777) == (NOBODY.1, 0o600), "{made:?}");
+    ensure!(host.terminate()?.success());
+    let mut again = Host::up(folder.path(), 1)?;
+    ensure!(again.terminate()?.success() && !again.log().contains("said once"), "{}", again.log());
     Ok(())
 }
 

@@ -12,14 +12,31 @@ use anyhow::{Context, Result, bail};
 /// # Errors
 /// Says why it can't be had.
 pub fn program(program: &str, package: &str) -> Result<PathBuf> {
+    found_or_installed(program, package, || find(program))
+}
+
+/// The same for a file of a package that is no program: a library of Python's.
+///
+/// # Errors
+/// Says why it can't be had.
+pub fn file(path: &str, package: &str) -> Result<PathBuf> {
+    let find = || Some(PathBuf::from(path)).filter(|path| path.is_file());
+    found_or_installed(path, package, find)
+}
+
+fn found_or_installed(
+    what: &str,
+    package: &str,
+    find: impl Fn() -> Option<PathBuf>,
+) -> Result<PathBuf> {
     // One apt-get at a time: it locks.
     static INSTALLING: Mutex<()> = Mutex::new(());
     let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(path) = find(program) {
+    if let Some(path) = find() {
         return Ok(path);
     }
     install(package)?;
-    find(program).with_context(|| format!("Debian's package {package} has no {program}"))
+    find().with_context(|| format!("Debian's package {package} has no {what}"))
 }
 
 fn find(program: &str) -> Option<PathBuf> {

@@ -1,5 +1,6 @@
 //! Files over HTTP, to real clients over real sockets.
 
+mod browser;
 pub(super) mod client;
 mod limits;
 mod logs;
@@ -24,6 +25,7 @@ use client::Answer;
 
 pub(super) fn trials() -> Vec<Trial> {
     let parts = [
+        browser::trials(),
         limits::trials(),
         logs::trials(),
         paths::trials(),

@@ -26,7 +26,7 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 /// The toolchain's own documentation, where it is installed.
-fn documentation() -> Result<PathBuf> {
+pub(super) fn documentation() -> Result<PathBuf> {
     let output = Command::new("rustup")
         .args(["doc", "--path"])
         .output()
@@ -120,7 +120,7 @@ fn files_below(folder: PathBuf) -> Result<Vec<PathBuf>> {
 }
 
 /// A folder whose configuration serves a root.
-fn serve(root: &Path) -> Result<TempDir> {
+pub(super) fn serve(root: &Path) -> Result<TempDir> {
     folder(&format!(
         "[service.site]\nplugin = \"@http\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n\
          grants = {{ files = {{ read = {root:?} }} }}\nconfig = {{ listing = true }}\n"
