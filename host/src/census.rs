@@ -13,18 +13,20 @@ use crate::throttle::{Bucket, PeerBuckets, Rates};
 /// Counts a service's connections, and its failed logins. It is asked when one is accepted or closed,
 /// and when somebody logs in, never for a byte; bytes are counted by the buckets that it hands out.
 pub struct Census {
-    connections: AtomicUsize,
+    connections: Arc<AtomicUsize>,
     most: usize,
     most_per_peer: Option<usize>,
     rates: Rates,
+    /// Another counted by other rates before.
+    renews: bool,
     /// When it was first asked: what its buckets count time from.
-    first_asked: OnceLock<Instant>,
+    first_asked: Arc<OnceLock<Instant>>,
     pub(crate) connects: Option<Bucket>,
     pub(crate) log_lines: Option<Bucket>,
     logins: Option<Bucket>,
     pub(crate) reads: Option<Arc<Bucket>>,
     pub(crate) writes: Option<Arc<Bucket>>,
-    peers: [Mutex<Shard>; SHARDS],
+    peers: Arc<[Mutex<Shard>; SHARDS]>,
     hasher: RandomState,
 }
 
@@ -64,17 +66,18 @@ impl Census {
     /// For a service with at most `most` connections, and `most_per_peer` from one address.
     pub fn new(most: usize, most_per_peer: Option<usize>) -> Self {
         Self {
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
             most,
             most_per_peer,
             rates: Rates::default(),
-            first_asked: OnceLock::new(),
+            renews: false,
+            first_asked: Arc::default(),
             connects: None,
             log_lines: None,
             logins: None,
             reads: None,
             writes: None,
-            peers: std::array::from_fn(|_| Mutex::default()),
+            peers: Arc::default(),
             hasher: RandomState::new(),
         }
     }
@@ -89,6 +92,32 @@ impl Census {
             reads: rates.reads.map(|rate| Arc::new(Bucket::of_bytes(rate))),
             writes: rates.writes.map(|rate| Arc::new(Bucket::of_bytes(rate))),
             ..self
+        }
+    }
+
+    /// The same for a service that takes the place of another, whose connections and peers are
+    /// counted as its own. Until [`Census::begin`] the other doesn't notice.
+    pub(crate) fn succeeding(self, other: &Self) -> Self {
+        Self {
+            renews: self.rates != other.rates,
+            connections: Arc::clone(&other.connections),
+            first_asked: Arc::clone(&other.first_asked),
+            peers: Arc::clone(&other.peers),
+            hasher: other.hasher.clone(),
+            ..self
+        }
+    }
+
+    /// It counts from now on: peers who were counted by other rates have full buckets.
+    pub(crate) fn begin(&self) {
+        if !self.renews {
+            return;
+        }
+        for shard in &*self.peers {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for peer in shard.peers.values_mut() {
+                (peer.buckets, peer.logins) = (self.rates.buckets(), None);
+            }
         }
     }
 
@@ -234,8 +263,7 @@ impl Shard {
     fn known(&mut self, peer: IpAddr, rates: &Rates) -> &mut Peer {
         self.peers.entry(peer).or_insert_with(|| {
             self.gone += 1;
-            let buckets = rates.count_peers().then(|| PeerBuckets::new(rates).into());
-            Peer { connections: 0, buckets, logins: None }
+            Peer { connections: 0, buckets: rates.buckets(), logins: None }
         })
     }
 
@@ -303,6 +331,22 @@ mod tests {
             census.leave(left, now);
         }
         assert_eq!((census.known(), census.is_full()), (0, false));
+    }
+
+    #[test]
+    fn who_succeeds_another_counts_its_connections_by_limits_of_its_own() {
+        let (old, now) = (Census::new(3, Some(2)), Instant::now());
+        assert!(old.enter() && old.meet(peer(1), now).is_ok());
+        assert!(old.enter() && old.meet(peer(2), now).is_ok());
+        let new = Census::new(2, Some(1)).succeeding(&old);
+        assert!(new.is_full() && !new.enter());
+        assert_eq!(new.meet(peer(1), now).unwrap_err(), Full::ConnectionsPerPeer);
+        old.leave(Some(peer(1)), now);
+        assert!(new.enter() && new.meet(peer(1), now).is_ok());
+        for peer in [peer(1), peer(2)] {
+            new.leave(Some(peer), now);
+        }
+        assert_eq!((new.known(), old.known(), old.is_full()), (0, 0, false));
     }
 
     #[test]

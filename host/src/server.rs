@@ -1,10 +1,15 @@
 //! The services of a configuration on their workers.
 
 mod cache;
+mod control;
+mod crew;
 mod goal;
 mod load;
+mod plan;
 mod privileges;
+mod reload;
 mod room;
+mod run;
 mod tls;
 mod users;
 
@@ -13,11 +18,11 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{Config, Service, User};
@@ -25,20 +30,24 @@ use crate::grants::{Grant, Line, Store};
 use crate::net::Net;
 use crate::net::os::{self, OsNet};
 use crate::plugin::{LogLevel, ServiceFacts, Ticker};
-use crate::pool::{Crew, Lane, Threads};
+use crate::pool::Threads;
 use crate::reactor::{Answer, ServiceSettings};
 use crate::tally::Tally;
-use crate::transport::endpoint::{Endpoint, Socket, UnixName};
-use crate::transport::listener::{self, BoundSocket};
+use crate::transport::endpoint::{Socket, UnixName};
 use crate::transport::tls::watch::Watching;
 use crate::walls::Room;
 use crate::worker::{Mailbox, Message, Worker};
+use control::{Order, Orders, Source};
+use crew::crew;
 use load::{engines, load, open_databases, ticker, try_out};
+use plan::{Places, Plan, Running};
 use privileges::{become_user, give, make_folder, may_become};
+use reload::State;
 use room::{carried, raised_walls, room, share_files};
 use users::open_users;
 
 pub use cache::{cache_folder, check_private};
+pub use control::{Changes, Control, Reload};
 pub use goal::Goal;
 pub use privileges::forbid_new_privileges;
 pub use users::MadeUsers;
@@ -49,18 +58,20 @@ type WorkerThread = JoinHandle<io::Result<()>>;
 
 /// Services that are being served.
 pub struct Server {
-    endpoints: Vec<(String, Vec<String>)>,
+    state: State,
     workers: Vec<WorkerThread>,
     mailboxes: Vec<Mailbox>,
-    grace: Duration,
-    signals: Signals,
+    signals: Handle,
+    /// How it is told what to do while it runs.
+    control: Control,
+    orders: Orders,
     /// Reads what is renewed while the workers run.
     certificates: Watching,
     /// Ticks while the workers run.
     ticker: Ticker,
     /// Works while the workers run.
     pool: Threads<Answer>,
-    /// Of each service, by its name: how often its limits were reached.
+    /// Of each service that was ever served, by its name: how often its limits were reached.
     tallies: Vec<(Arc<str>, Arc<Tally>)>,
 }
 
@@ -76,13 +87,13 @@ pub fn check(config: &Config, plugins: &[Vec<u8>], lines: &mut Vec<Vec<Line>>) -
     let engines = engines(&goal, &carried(&goal, &walls))?;
     let ticker = ticker(&engines)?;
     let mut imports = Vec::new();
-    let settings = load(config, plugins, &engines, &mut imports);
+    let settings = load(config, plugins, &engines, true, &mut imports);
     let each = config.services.iter().zip(&imports);
     lines.extend(each.map(|(service, imports)| service.grants.lines(imports)));
     let mut settings = settings?;
     tls::encrypt(config, &mut settings, false)?;
     try_out(config, settings.iter_mut())?;
-    open_users(config, settings.iter_mut(), None)?;
+    open_users(config, settings.iter_mut(), &Arc::default(), None)?;
     drop(ticker);
     Ok(())
 }
@@ -109,18 +120,26 @@ impl Server {
         let carried = carried(&goal, &walls);
         let engines = engines(&goal, &carried)?;
         let ticker = ticker(&engines)?;
-        let mut settings = load(config, plugins, &engines, &mut Vec::new())?;
+        let mut settings = load(config, plugins, &engines, true, &mut Vec::new())?;
         let files = share_files(&goal, &walls, settings.iter_mut());
         config.user.as_ref().map_or(Ok(()), |user| make_state(config, user))?;
-        let certificates = tls::encrypt(config, &mut settings, true)?;
+        let watches = tls::encrypt(config, &mut settings, true)?;
+        let memory = Arc::default();
         if config.user.is_none() {
             try_out(config, settings.iter_mut())?;
-            open_users(config, settings.iter_mut(), Some(made))?;
+            open_users(config, settings.iter_mut(), &memory, Some(made))?;
             open_databases(config, settings.iter_mut())?;
         }
 
         let workers = config.workers.unwrap_or_else(cores);
-        let mut plans = plan(config, settings, workers, &mut inherited)?;
+        let mut places = Places::of(workers, &mut inherited);
+        let each = config.services.iter().zip(settings).zip(plugins);
+        let plans: Result<Vec<_>> = each
+            .map(|((service, settings), plugin)| {
+                places.plan(service, settings, plugin.as_slice().into())
+            })
+            .collect();
+        let (mut plans, first, next) = (plans?, places.first, places.next);
         for unused in inherited.unused() {
             tracing::warn!("systemd handed over {unused}, which no endpoint names: it is closed");
         }
@@ -128,134 +147,78 @@ impl Server {
         if let Some(user) = &config.user {
             hand_over(user, &plans)?;
             become_user(user)?;
-            try_out(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
-            open_users(config, plans.iter_mut().map(|plan| &mut plan.settings), Some(made))?;
-            open_databases(config, plans.iter_mut().map(|plan| &mut plan.settings))?;
+            try_out(config, settings_of(&mut plans))?;
+            open_users(config, settings_of(&mut plans), &memory, Some(made))?;
+            open_databases(config, settings_of(&mut plans))?;
         }
-        let signals = Signals::new([SIGINT, SIGTERM]).context("can't listen for signals")?;
         let pool = Threads::new(|lane| crew(config, lane), os::be_nice, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
-        let certificates =
-            certificates.start().context("can't start the thread that looks after certificates")?;
-        let endpoints: Vec<_> = plans.iter().map(Plan::endpoints).collect();
-        tell_services(config, &mut plans, &endpoints);
-        let tally = |plan: &Plan| (plan.settings.name.clone(), plan.settings.tally.clone());
-        let tallies = plans.iter().map(tally).collect();
+        let mut certificates = Watching::default();
+        for (plan, watch) in plans.iter().zip(watches) {
+            certificates.look_after(plan.running.number, watch).context(NO_WATCH)?;
+        }
+        let all: Vec<_> = plans.iter().map(|plan| plan.running.shown()).collect();
+        tell_services(&mut plans, all);
+        let running: Vec<_> = plans.iter().map(|plan| plan.running.clone()).collect();
         let room = room(&goal, carried, files);
-        let (workers, mailboxes) = start_workers(config, plans, &pool, &room, workers)?;
-        let grace = config.grace;
-        Ok(Self {
-            endpoints,
-            workers,
+        let (threads, mailboxes) = start_workers(config, plans, &pool, &room, workers)?;
+        let (control, orders) = Control::new();
+        let signals = follow_signals(&control)?;
+        let mut server = Self {
+            tallies: Vec::new(),
+            state: State {
+                version: 0,
+                config: config.clone(),
+                running,
+                engines,
+                goal,
+                memory,
+                workers,
+                first,
+                next,
+            },
+            workers: threads,
             mailboxes,
-            grace,
             signals,
+            control,
+            orders,
             certificates,
             ticker,
             pool,
-            tallies,
-        })
+        };
+        server.keep_tallies();
+        Ok(server)
     }
 
     /// Each service with its endpoints, as they were bound.
     pub fn endpoints(&self) -> Vec<(String, Vec<String>)> {
-        self.endpoints.clone()
+        self.state.running.iter().map(Running::shown).collect()
     }
 
-    /// Serves until SIGTERM or SIGINT, and then until the connections are done or the grace is
-    /// over. A second signal ends the grace.
-    ///
-    /// # Errors
-    /// Where a worker failed.
-    pub fn run(mut self) -> Result<()> {
-        let handle = self.signals.handle();
-        let workers = std::mem::take(&mut self.workers);
-        let ended = thread::spawn(move || {
-            let results: Vec<_> = workers.into_iter().map(JoinHandle::join).collect();
-            handle.close();
-            results
-        });
-        let mut grace = self.grace;
-        for _signal in self.signals.forever() {
-            tracing::info!("stopping: open connections may go on for {grace:?}");
-            for mailbox in &self.mailboxes {
-                mailbox.send(Message::Stop(grace));
-            }
-            grace = Duration::ZERO;
-        }
-        let results = ended.join().map_err(|_| anyhow!("the workers' ends were not seen"))?;
-        // In this order: jobs end at a tick.
-        drop(self.certificates);
-        drop(self.pool);
-        drop(self.ticker);
-        for (service, tally) in &self.tallies {
-            tell_reached(service, &tally.counts());
-        }
-        for result in results {
-            result
-                .map_err(|_| anyhow!("a worker panicked"))?
-                .context("a worker's network failed")?;
-        }
-        Ok(())
+    /// Says how the configuration is read anew: without this it can't be while it serves.
+    pub fn reload_from(&self, source: impl Reload + 'static) {
+        self.control.read_from(Source::new(source));
+    }
+
+    /// What tells it what to do while it runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 }
 
-/// A service, ready to be dealt out to its workers.
-struct Plan {
-    settings: ServiceSettings,
-    /// The sockets of each endpoint, in the order of `workers` or only for the first.
-    sockets: Vec<Vec<BoundSocket>>,
-    endpoints: Vec<Endpoint>,
-    workers: Vec<usize>,
+/// Has signals come as orders, by a thread of its own.
+fn follow_signals(control: &Control) -> Result<Handle> {
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM]).context("can't listen for signals")?;
+    let (control, handle) = (control.clone(), signals.handle());
+    let follow = move || signals.forever().for_each(|signal| control.order(Order::Signal(signal)));
+    let thread = thread::Builder::new().name("torsade-signals".to_owned());
+    thread.spawn(follow).context("can't start the thread for signals")?;
+    Ok(handle)
 }
 
-impl Plan {
-    fn endpoints(&self) -> (String, Vec<String>) {
-        let endpoints = self.endpoints.iter().map(ToString::to_string).collect();
-        (self.settings.name.to_string(), endpoints)
-    }
-
-    /// The sockets of the worker that is the `place`-th of those that serve it.
-    fn sockets_of(&mut self, place: usize) -> Vec<(u32, BoundSocket)> {
-        let last = self.workers.len() - 1 - place;
-        let numbered = self.sockets.iter_mut().zip(0..);
-        numbered
-            .filter_map(|(sockets, endpoint)| {
-                // Taken from the back, so that a lone socket is the first worker's.
-                (sockets.len() > last).then(|| sockets.pop()).flatten().map(|s| (endpoint, s))
-            })
-            .collect()
-    }
-}
-
-/// Binds every endpoint, and says which workers serve which service.
-fn plan(
-    config: &Config,
-    settings: Vec<ServiceSettings>,
-    workers: usize,
-    inherited: &mut Inherited,
-) -> Result<Vec<Plan>> {
-    let mut first = 0;
-    let mut plans = Vec::new();
-    for (service, settings) in config.services.iter().zip(settings) {
-        // For one connection, or for none that is accepted, one worker is enough.
-        let alone = service.listen.iter().all(|endpoint| endpoint.socket == Socket::Stdio);
-        let wanted = if alone { Some(1) } else { service.workers };
-        let count = wanted.unwrap_or(workers).min(workers);
-        let serving: Vec<usize> = (0..count).map(|n| (first + n) % workers).collect();
-        first = (first + count) % workers;
-        let mut plan =
-            Plan { settings, sockets: Vec::new(), endpoints: Vec::new(), workers: serving };
-        for endpoint in &service.listen {
-            let bound = listener::bind(endpoint, count, inherited)
-                .map_err(|e| anyhow!("service.{}: {}", service.name, not_bound(endpoint, &e)))?;
-            plan.sockets.push(bound.sockets);
-            plan.endpoints.push(bound.endpoint);
-        }
-        plan.settings.endpoints = plan.endpoints.clone().into();
-        plans.push(plan);
-    }
-    Ok(plans)
+fn settings_of(plans: &mut [Plan]) -> impl Iterator<Item = &mut ServiceSettings> {
+    plans.iter_mut().map(|plan| &mut plan.running.settings)
 }
 
 /// Makes the folder that services keep something in, for the user who will.
@@ -276,7 +239,7 @@ fn make_state(config: &Config, user: &User) -> Result<()> {
 
 /// Gives the user what it needs and only root can make: the files of Unix sockets.
 fn hand_over(user: &User, plans: &[Plan]) -> Result<()> {
-    for endpoint in plans.iter().flat_map(|plan| &plan.endpoints) {
+    for endpoint in plans.iter().flat_map(|plan| &plan.running.endpoints) {
         if let Socket::Unix { name: UnixName::Path(path), .. }
         | Socket::UnixDatagram { name: UnixName::Path(path), .. } = &endpoint.socket
         {
@@ -287,46 +250,19 @@ fn hand_over(user: &User, plans: &[Plan]) -> Result<()> {
     Ok(())
 }
 
-/// Tells the plugins that may know it what was bound.
-fn tell_services(config: &Config, plans: &mut [Plan], bound: &[(String, Vec<String>)]) {
-    let served = |(name, endpoints): &(String, Vec<String>)| ServiceFacts {
-        name: name.clone(),
-        endpoints: endpoints.clone(),
-    };
-    let services: Arc<[ServiceFacts]> = bound.iter().map(served).collect();
-    for (service, plan) in config.services.iter().zip(plans) {
-        if service.grants.allows(Grant::Services) {
-            plan.settings.plugin.set_services(Arc::clone(&services));
+/// Tells the plugins of services that are about to be served what `all` listen on, if they may know
+/// it.
+fn tell_services(plans: &mut [Plan], all: impl IntoIterator<Item = (String, Vec<String>)>) {
+    let fact = |(name, endpoints)| ServiceFacts { name, endpoints };
+    let services: Arc<[ServiceFacts]> = all.into_iter().map(fact).collect();
+    for Plan { running, .. } in plans {
+        if running.service.grants.allows(Grant::Services) {
+            running.settings.plugin.set_services(Arc::clone(&services));
         }
     }
 }
 
-/// Says which limits a service has reached since the start.
-fn tell_reached(service: &str, counts: &[(&str, u64)]) {
-    if !counts.is_empty() {
-        let counts: Vec<_> = counts.iter().map(|(key, n)| format!("limits.{key} {n}")).collect();
-        tracing::info!(service, "limits that were reached, and how often: {}", counts.join(", "));
-    }
-}
-
-fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
-    let why = match error.kind() {
-        io::ErrorKind::AddrInUse => match &endpoint.socket {
-            Socket::Tcp { address, .. } | Socket::Udp { address, .. } => {
-                format!("port {} is in use by another program", address.port())
-            }
-            Socket::Inherited(_)
-            | Socket::Stdio
-            | Socket::Unix { .. }
-            | Socket::UnixDatagram { .. } => format!("it is in use: {error}"),
-        },
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user is not allowed to".to_owned(),
-        io::ErrorKind::NotFound => "its folder does not exist".to_owned(),
-        _ => error.to_string(),
-    };
-    format!("can't listen on {endpoint}: {why}")
-}
+const NO_WATCH: &str = "can't start the thread that looks after certificates";
 
 fn start_workers(
     config: &Config,
@@ -344,17 +280,14 @@ fn start_workers(
         let pool = pool.handle(move || waker.wake());
         let mut worker = Worker::new(net, pool, messages, seed()?, log_level());
         worker.share(room.clone());
-        for (service, plan) in plans.iter_mut().enumerate() {
-            if let Some(place) = plan.workers.iter().position(|worker| *worker == number) {
-                let sockets = plan.sockets_of(place);
-                if config.is_only_stdio() {
-                    worker.stop_with_connection(config.grace);
-                }
-                let (settings, serving) = (plan.settings.clone(), plan.workers.clone());
-                worker
-                    .serve(service, settings, sockets, serving)
-                    .with_context(|| format!("service.{}: can't listen", plan.settings.name))?;
+        for plan in &mut plans {
+            let Some(added) = plan.for_worker(number) else { continue };
+            if config.is_only_stdio() {
+                worker.stop_with_connection(config.grace);
             }
+            worker
+                .serve(added)
+                .with_context(|| format!("service.{}: can't listen", plan.running.service.name))?;
         }
         workers.push(worker);
     }
@@ -408,36 +341,3 @@ fn log_level() -> LogLevel {
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
-
-/// Threads for blocking work. Jobs compute, the others wait more than they compute, and for names
-/// the longest. A database is written by one at a time. Hashes take so much memory that there are
-/// few at once, however many services have users.
-fn crew(config: &Config, lane: Lane) -> Crew {
-    let uses = |service: &&Service| match lane {
-        Lane::Files => service.grants.allows(Grant::Files),
-        Lane::Jobs => service.grants.allows(Grant::Jobs),
-        Lane::Logins => service.grants.allows(Grant::Credentials),
-        Lane::Names => {
-            service.grants.allows(Grant::Resolver) || service.grants.allows(Grant::Connect)
-        }
-        Lane::Reads | Lane::Writes => service.grants.database().is_some(),
-    };
-    let services = config.services.iter().filter(uses).count();
-    let shared = match lane {
-        _ if services == 0 => 0,
-        Lane::Files | Lane::Reads => 3,
-        Lane::Jobs => cores() - 1,
-        Lane::Logins => {
-            let services = services.min(LOGINS_AT_ONCE);
-            let shared = (cores() - 1).min(LOGINS_AT_ONCE - services);
-            return Crew { services, shared };
-        }
-        Lane::Names => 7,
-        Lane::Writes => 0,
-    };
-    Crew { services, shared }
-}
-
-/// How many hashes are computed at once, over all services: each takes 19 MiB, and at most 64, which
-/// are kept for the next.
-const LOGINS_AT_ONCE: usize = 8;

@@ -1,6 +1,7 @@
 //! How much of something may happen in a time: token buckets, which any thread may ask. They read
 //! no clock.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -33,6 +34,11 @@ impl Rates {
     pub(crate) fn count_peers(&self) -> bool {
         let per_peer = [self.connects_per_peer, self.reads_per_peer, self.writes_per_peer];
         per_peer.iter().any(Option::is_some)
+    }
+
+    /// The full buckets of an address, where any of them counts by address.
+    pub(crate) fn buckets(&self) -> Option<Arc<PeerBuckets>> {
+        self.count_peers().then(|| PeerBuckets::new(self).into())
     }
 }
 

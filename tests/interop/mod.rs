@@ -25,6 +25,7 @@ mod portforward;
 mod pressure;
 mod privileges;
 mod redial;
+mod reload;
 mod resolve;
 mod starttls;
 mod stopping;
@@ -70,6 +71,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         pressure::trials(),
         privileges::trials(),
         redial::trials(),
+        reload::trials(),
         resolve::trials(),
         starttls::trials(),
         stopping::trials(),

@@ -97,7 +97,7 @@ fn the_grace_ends() -> Result<()> {
 }
 
 /// The peer has closed the connection, in order or not.
-fn is_ended(stream: &mut TcpStream) -> Result<()> {
+pub(super) fn is_ended(stream: &mut TcpStream) -> Result<()> {
     match stream.read(&mut [0; 16]) {
         Ok(0) => Ok(()),
         Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(()),

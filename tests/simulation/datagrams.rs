@@ -14,7 +14,7 @@ use torsade::net::faulty::Faulty;
 use torsade::net::sim::{Conditions, SimNet};
 use torsade::plugin::LogLevel;
 use torsade::pool::SimPool;
-use torsade::reactor::{Answer, Reactor, Seen, ServiceSettings};
+use torsade::reactor::{Answer, Move, Reactor, Seen, ServiceSettings};
 use torsade::transport::peers::{Peers, Who};
 
 use super::site::{self, Kind, Settings};
@@ -22,9 +22,10 @@ use super::trial;
 use super::world::Simulated;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 9] = [
+    let all: [(&str, Test); 10] = [
         ("what_arrives_comes_back", what_arrives_comes_back),
         ("a_fault_costs_its_event", a_fault_costs_its_event),
+        ("a_successor_has_the_socket_at_once", a_successor_has_the_socket_at_once),
         ("strangers_get_nothing", strangers_get_nothing),
         ("who_may_not_come_is_not_heard", who_may_not_come_is_not_heard),
         ("what_nobody_can_serve_is_thrown_away", what_nobody_can_serve_is_thrown_away),
@@ -191,6 +192,23 @@ fn a_fault_costs_its_event() -> Result<()> {
     let closed = |seen: &Seen| matches!(seen, Seen::SocketClosed { code: "stopped", .. });
     ensure!(site.count(closed) == 1 && site.reactor.counts().sockets == 0);
     ensure!(site.reactor.net().sim().open_datagrams() == 0);
+    Ok(())
+}
+
+/// The socket is the same, and who served it before knows nothing of it any more.
+fn a_successor_has_the_socket_at_once() -> Result<()> {
+    let mut site = site(calm())?;
+    ensure!(site.ask(&peer(1), "heard")? == ["1"]);
+    ensure!(site.ask(&peer(1), "join 224.0.0.251")? == ["ok"]);
+    let next = site.reactor.add_service(service());
+    let moves = [Move { from: (0, 0), to: (next, 0) }];
+    ensure!(site.reactor.succeed(&moves, &[(0, None)]).is_empty());
+    site.reactor.begin_service(next);
+    site.reactor.forget_service(0);
+    ensure!(site.reactor.net().sim().groups() == 0, "the successor is in no group");
+    ensure!(site.ask(&peer(1), "heard")? == ["1"]);
+    let counts = site.reactor.counts();
+    ensure!((counts.services, counts.lives, counts.sockets) == (1, 1, 1), "{counts:?}");
     Ok(())
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod script;
 mod shares;
 pub(crate) mod site;
 mod story;
+mod succeed;
 pub(crate) mod world;
 
 use std::any::Any;
@@ -58,6 +59,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(irc::trials());
     trials.extend(logins::trials());
     trials.extend(policies::trials());
+    trials.extend(succeed::trials());
     trials.extend(shares::trials());
     let happens = || trial(everything_happens);
     trials.push(Trial::test("simulation::everything_happens", happens));

@@ -384,7 +384,8 @@ impl<N: Simulated> World<N> {
     fn at_rest(&mut self) -> Result<()> {
         let counts = self.reactor.counts();
         ensure!(counts.lives <= self.shared, "{} instances are left", counts.lives);
-        let left = Counts { lives: counts.lives, traps: counts.traps, ..Counts::default() };
+        let Counts { lives, services, traps, .. } = counts;
+        let left = Counts { lives, services, traps, ..Counts::default() };
         ensure!(counts == left, "something is left: {counts:?}");
         self.checker.all_are_answered()?;
         let trapped = self.checker.trapped();

@@ -48,6 +48,10 @@ pub trait Plugin: Sized + 'static {
     /// one that was accepted before may still come, when its handshake is over; and listening
     /// fails. Connections that are still open when the host's `grace` is over are closed. An
     /// instance that starts only now is told behind its `start`.
+    ///
+    /// A reload that changes the service, or its plugin, is no end for connections that are open:
+    /// they stay with their instance. One that they share hears of it only when the last of them is
+    /// gone.
     fn stopping(&mut self) {}
 }
 

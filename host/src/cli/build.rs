@@ -8,7 +8,9 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use cargo_metadata::{Message, Metadata, MetadataCommand, Package, PackageId, Target};
+use cargo_metadata::{
+    DependencyKind, Message, Metadata, MetadataCommand, Package, PackageId, Target,
+};
 use wit_component::ComponentEncoder;
 
 use super::progress::{Progress, Step};
@@ -27,6 +29,9 @@ const PROFILE: [&str; 5] = [
     "profile.release.panic=\"abort\"",
     "profile.release.strip=\"debuginfo\"",
 ];
+
+/// How many packages of a guest are looked at for others that they name.
+const PACKAGES_MAX: usize = 64;
 
 /// Most of what cargo prints, in bytes, that is kept to be shown if it fails.
 const WORDS_MAX: usize = 1024 * 1024;
@@ -67,6 +72,25 @@ pub fn build(folder: &Path, progress: Progress) -> Result<PathBuf> {
     let file = target.join(format!("{}.wasm", package.name));
     write(&file, &component).with_context(|| format!("{} can't be written", file.display()))?;
     Ok(file)
+}
+
+/// The folders that a guest is made of: its own, and those of packages that it names by their paths.
+pub(super) fn sources(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut looked) = (vec![folder.to_owned()], 0);
+    while looked < found.len().min(PACKAGES_MAX) {
+        let folder = found[looked].clone();
+        looked += 1;
+        let Ok(metadata) = metadata(&folder) else { continue };
+        let Ok(package) = package(&metadata, &folder) else { continue };
+        let needed =
+            package.dependencies.iter().filter(|it| it.kind != DependencyKind::Development);
+        for path in needed.filter_map(|dependency| dependency.path.as_deref()) {
+            if !found.iter().any(|other| other == path.as_std_path()) {
+                found.push(path.as_std_path().to_owned());
+            }
+        }
+    }
+    found
 }
 
 /// The guest in the folder, or those of its workspace.

@@ -9,6 +9,7 @@ mod plugins;
 pub mod progress;
 mod toolchain;
 mod up;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -40,6 +41,7 @@ const AFTER_HELP: &str = "\
 Examples:
   torsade up                        serve what ./torsade.toml says
   torsade up examples/site          … or the torsade.toml in another folder
+  torsade up --watch                serve, and take up each change of it or of a plugin's source
   torsade check examples/site       only tell whether it could be served
   torsade check --limits            what each service may use, and where that is said
   torsade doctor                    tell what this machine carries
@@ -79,6 +81,9 @@ enum Command {
         /// A configuration, or a folder that holds a torsade.toml
         #[arg(value_name = "FILE or FOLDER", default_value = ".")]
         file: PathBuf,
+        /// Reload whenever the configuration, the source of a plugin or its .wasm file has changed
+        #[arg(long)]
+        watch: bool,
     },
     /// Make a component of each guest, and print where it is
     ///
@@ -120,7 +125,14 @@ enum Command {
 
 const UP_HELP: &str = "\
 Prints each service with its endpoints once it serves. SIGTERM and SIGINT (Ctrl-C) stop it: no more
-connections are accepted, those that are open may go on for `grace` (10s), then it ends with 0.";
+connections are accepted, those that are open may go on for `grace` (10s), then it ends with 0.
+
+SIGHUP has it reload: it builds the plugins, reads the configuration and checks all of it, and only
+then changes anything. New connections find what is new; those that are open stay with the plugin and
+the settings that they have until they end; those of services that are gone are closed after `grace`.
+Services that are the same notice nothing, and no endpoint that stays is closed meanwhile. A mistake
+changes nothing, and the log says what it is. `workers`, `user`, `group`, `state` and `log` are for a
+new start. --watch does the same after each change, and prints how long each took.";
 
 /// How much is said, by all commands.
 #[derive(Debug, Args)]
@@ -149,7 +161,7 @@ enum Failure {
 pub fn main() -> ExitCode {
     let Arguments { command, output } = Arguments::parse();
     let done = match command {
-        Command::Up { file } => up::up(&file, &output),
+        Command::Up { file, watch } => up::up(&file, watch, &output),
         Command::Build { guests } => {
             build::all(&guests, &output.progress()).map_err(Failure::Input)
         }

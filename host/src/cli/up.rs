@@ -1,19 +1,21 @@
 //! `torsade up`: build, check, serve.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use zeroize::Zeroizing;
 
 use crate::capability::credentials::NewUser;
-use crate::config;
-use crate::server::{self, Inherited, MadeUsers, Server};
+use crate::config::{self, Config};
+use crate::server::{self, Inherited, MadeUsers, Reload, Server};
 
-use super::{Failure, Output, plugins};
+use super::progress::Progress;
+use super::{Failure, Output, plugins, watch};
 
-/// Serves what the configuration says until a signal stops it.
-pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
+/// Serves what the configuration says until a signal stops it. With `watch` each change of it, or of
+/// its plugins, has it reload.
+pub(super) fn up(file: &Path, watch: bool, output: &Output) -> Result<(), Failure> {
     // First of all, while nothing else is open.
     let inherited = Inherited::take();
     let mut made = Vec::new();
@@ -22,6 +24,11 @@ pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
     let _ = io::stderr().write_all(passwords(&made).as_bytes());
     drop(made);
     let (server, has_stdio) = started.map_err(Failure::Input)?;
+    let progress = output.progress();
+    server.reload_from(Loader { file: file.to_owned(), progress });
+    if watch {
+        watch::start(file, server.control(), progress).map_err(Failure::Input)?;
+    }
     if !output.quiet {
         let table = table(&server.endpoints());
         let mut out: Box<dyn Write> = match has_stdio {
@@ -32,6 +39,24 @@ pub(super) fn up(file: &Path, output: &Output) -> Result<(), Failure> {
         let _ = out.write_all(table.as_bytes()).and_then(|()| out.flush());
     }
     server.run().map_err(Failure::Serving)
+}
+
+/// What is read anew at a reload.
+struct Loader {
+    file: PathBuf,
+    progress: Progress,
+}
+
+impl Reload for Loader {
+    fn load(&mut self) -> anyhow::Result<(Config, Vec<Vec<u8>>)> {
+        let config = config::load(&self.file)?;
+        let plugins = plugins::load(&config, self.progress)?;
+        Ok((config, plugins))
+    }
+
+    fn made(&mut self, users: &[MadeUsers]) {
+        let _ = io::stderr().write_all(passwords(users).as_bytes());
+    }
 }
 
 fn start(

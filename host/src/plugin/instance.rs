@@ -66,7 +66,7 @@ pub struct ConnFacts {
 }
 
 /// How a connection came to be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Origin {
     /// On an endpoint of the service: its place in `listen`.
     Accepted(u32),

@@ -23,6 +23,7 @@ pub struct Crew {
 pub struct Threads<T> {
     lanes: Lanes<T>,
     threads: Vec<(Lane, JoinHandle<()>)>,
+    on_start: fn(),
 }
 
 impl<T: Send + 'static> Threads<T> {
@@ -31,25 +32,38 @@ impl<T: Send + 'static> Threads<T> {
     /// Each calls `on_start` first. `lost` makes the result of work that panicked, or that was not
     /// begun when the threads stopped. Fails where the system refuses a thread.
     pub fn new(crew: impl Fn(Lane) -> Crew, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
-        let shared = |lane| {
-            let queue = Queue { tasks: Turns::new(crew(lane).shared), closed: false };
+        let shared = |_| {
+            let queue = Queue { tasks: Turns::new(0), closed: false };
             Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), lost })
         };
         // From here on an early return stops and joins what has been started.
-        let mut threads = Self { lanes: Lane::ALL.map(shared), threads: Vec::new() };
+        let mut threads = Self { lanes: Lane::ALL.map(shared), threads: Vec::new(), on_start };
+        threads.grow(crew)?;
+        Ok(threads)
+    }
+
+    /// Starts the threads that a lane has too few of for such a crew. None is ended that is one too
+    /// many: it only waits.
+    ///
+    /// # Errors
+    /// Where the system refuses a thread.
+    pub fn grow(&mut self, crew: impl Fn(Lane) -> Crew) -> io::Result<()> {
         for lane in Lane::ALL {
             let Crew { services, shared } = crew(lane);
-            for number in 0..(services + shared).max(1) {
-                let shared = Arc::clone(&threads.lanes[lane as usize]);
+            let there = self.threads.iter().filter(|(of, _)| *of == lane).count();
+            for number in there..(services + shared).max(1) {
+                let lanes = Arc::clone(&self.lanes[lane as usize]);
                 let builder = Builder::new().name(format!("torsade-{}-{number}", lane.name()));
+                let on_start = self.on_start;
                 let thread = builder.spawn(move || {
                     on_start();
-                    shared.run(lane);
+                    lanes.run(lane);
                 })?;
-                threads.threads.push((lane, thread));
+                self.threads.push((lane, thread));
             }
+            self.lanes[lane as usize].lock().tasks.share(shared);
         }
-        Ok(threads)
+        Ok(())
     }
 
     /// A worker's own access. `wake` ends the worker's wait once there is something to take.
@@ -330,6 +344,20 @@ mod tests {
         let named = || u64::from(thread::current().name() == Some("torsade-files-0"));
         assert!(submit(&mut handle, "a", 5, named).is_ok());
         assert_eq!(take(&mut handle, &woken, 1), [(5, 1)]);
+    }
+
+    #[test]
+    fn a_crew_that_grows_serves_another_service() {
+        let mut threads = threads(0);
+        let (mut handle, woken) = handle(&threads);
+        let (hanging, has_begun, open) = gate();
+        assert!(submit(&mut handle, "a", 1, hanging).is_ok());
+        has_begun.recv().unwrap();
+        assert!(submit(&mut handle, "b", 2, || 2).is_ok());
+        threads.grow(|_| Crew { services: 2, shared: 0 }).unwrap();
+        assert_eq!(take(&mut handle, &woken, 1), [(2, 2)]);
+        open.send(()).unwrap();
+        assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
     }
 
     #[test]

@@ -28,6 +28,11 @@ impl<T> Turns<T> {
         Self { shared, shared_busy: 0, services: HashMap::new(), turns: VecDeque::new() }
     }
 
+    /// Has at least so many tasks be under way beyond the first of each service.
+    pub(super) fn share(&mut self, shared: usize) {
+        self.shared = self.shared.max(shared);
+    }
+
     pub(super) fn push(&mut self, service: &Arc<str>, task: T) {
         let tasks = self.services.entry(Arc::clone(service)).or_default();
         if tasks.waiting.is_empty() {

@@ -135,6 +135,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             local: None,
             claim,
         };
+        self.services[service].conns += 1;
         self.conns.fill(id, conn);
     }
 

@@ -334,8 +334,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Closes the socket.
     pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.remove(id) else { return };
+        let service = &mut self.services[conn.service];
+        service.conns -= 1;
         if conn.counted {
-            self.services[conn.service].settings.census.leave(conn.met, self.told);
+            service.settings.census.leave(conn.met, self.told);
         }
         let reset = match conn.stream.ended() {
             Some(End::Aborted(_) | End::TimedOut | End::Unready) => true,
@@ -347,7 +349,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if reset { self.net.reset(io) } else { self.net.close(io) }
     }
 
-    /// The host stops: a connection's time is over.
+    /// The host, or the service, stops: a connection's time is over.
     pub(super) fn stop_conn(&mut self, id: ConnId<N::Stream>) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.lingering.is_some() {
@@ -380,7 +382,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// The host stops, and has no time for its plugin any more: it is closed, and nobody hears it.
+    /// The same, with no time for its plugin any more: it is closed, and nobody hears it.
     pub(super) fn drop_conn(&mut self, id: ConnId<N::Stream>) {
         let life = self.conns.get(id).and_then(|conn| conn.life);
         if let Some(life) = life {
@@ -448,7 +450,7 @@ fn reason(end: &End) -> (&'static str, String) {
         End::Done => ("done", "the connection was closed in order".to_owned()),
         End::Expired(why) => ("timed-out", (*why).to_owned()),
         End::Lost(e) => ("lost", format!("the connection was lost: {e}")),
-        End::Stopped => ("stopped", "the host stopped".to_owned()),
+        End::Stopped => ("stopped", "the host, or the service, stopped".to_owned()),
         End::TimedOut => ("timed-out", "the peer took nothing for too long".to_owned()),
         End::Tls(why) => ("tls", why.clone()),
         End::Truncated => {

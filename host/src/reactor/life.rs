@@ -9,6 +9,7 @@ use super::Reactor;
 use super::conn::Place;
 use super::datagram;
 use super::seen::Seen;
+use super::service::Standing;
 use super::work::Answer;
 use crate::arena::Id;
 use crate::capability::{Failure, Outcome};
@@ -38,8 +39,7 @@ pub(super) struct Life {
     /// The peer of the connection that it was made for, once that is gone and it lives on: it still
     /// counts against the service's. What came to its own listeners counts while it is open.
     pub(super) counted: Vec<Option<IpAddr>>,
-    /// Whether it lives beyond its last connection.
-    shared: bool,
+    pub(super) lasts: Lasts,
     /// When it was made.
     born: Instant,
     /// The room that its sandbox has taken, which goes before it.
@@ -47,10 +47,23 @@ pub(super) struct Life {
     claim: Claim,
 }
 
+/// When a life ends, if nothing else ends it before. A shared one goes from top to bottom.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Lasts {
+    /// With the last of the connections that it was made for: it is not shared.
+    Alone,
+    /// With the reactor.
+    Always,
+    /// With its last connection: no other will come. It is told then.
+    Succeeded,
+    /// The same, and it was told.
+    Told,
+}
+
 impl Life {
     /// Whether it was made for a connection, and lives beyond the end of one.
     pub(super) fn goes_on_without_one(&self) -> bool {
-        !self.shared && self.conns.len() > 1
+        self.lasts == Lasts::Alone && self.conns.len() > 1
     }
 }
 
@@ -118,7 +131,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn try_start_life(&mut self, service: usize, claim: Claim) -> Option<Id<Life>> {
         let settings = &self.services[service].settings;
         let (limits, config) = (Arc::clone(&settings.limits), Arc::clone(&settings.config));
-        let shared = !settings.per_connection;
+        let lasts = match (settings.per_connection, self.services[service].standing) {
+            (true, _) => Lasts::Alone,
+            (false, Standing::Open) => Lasts::Always,
+            // For a connection that was ready only now.
+            (false, Standing::Succeeded) => Lasts::Succeeded,
+            (false, Standing::Stopping) => Lasts::Told,
+        };
         let instance = match Instance::new(&settings.plugin, &limits, &mut self.outbox) {
             Ok(instance) => instance,
             Err(fault) => {
@@ -138,10 +157,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             bound: 0,
             outgoing: 0,
             counted: Vec::new(),
-            shared,
+            lasts,
             born: self.told,
             claim,
         };
+        self.services[service].lives += 1;
         let id = self.lives.insert(life);
         let life = self.lives.get_mut(id).expect("just inserted");
         let started = life.instance.start(&config, &mut self.outbox);
@@ -159,8 +179,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 return None;
             }
         }
-        if self.told_stopping {
-            // For a connection that had come before the host stopped, and is ready only now.
+        if self.told_stopping || self.services[service].standing == Standing::Stopping {
+            // For a connection that had come before, and is ready only now.
             self.tell_stopping(id);
         }
         self.lives.get(id).is_some().then_some(id)
@@ -169,6 +189,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Ends a life, and all that only it wanted but its connections, which it had.
     pub(super) fn end_life(&mut self, id: Id<Life>) -> Option<Life> {
         let mut life = self.lives.remove(id)?;
+        let service = &mut self.services[life.service];
+        service.lives -= 1;
+        service.shared = service.shared.filter(|shared| *shared != id);
         self.see(|| Seen::LifeEnded { life: id.to_u64() });
         for (deferred, behind) in mem::take(&mut life.deferreds).into_all_behind() {
             if matches!(behind, Behind::Dial) {
@@ -220,7 +243,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             Hold::Start => {
                 life.starting = deferred;
                 if deferred.is_none() {
-                    if !life.shared {
+                    if life.lasts == Lasts::Alone {
                         self.services[life.service].failures.forget();
                     }
                     let (conns, sockets) = (life.conns.clone(), life.sockets.clone());
@@ -299,7 +322,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// Tells a life that the host stops, if it wants to know.
+    /// Tells a life that the host, or its service, stops, if it wants to know.
     pub(super) fn tell_stopping(&mut self, id: Id<Life>) {
         let Some(life) = self.lives.get_mut(id) else { return };
         if self.services[life.service].settings.plugin.hears_of_stopping() {
@@ -325,9 +348,20 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Ends a life that nothing can reach any more: with its last connection.
     pub(super) fn end_if_unused(&mut self, id: Id<Life>) {
-        if self.lives.get(id).is_some_and(|life| !life.shared && life.conns.is_empty()) {
-            self.end_life(id);
+        let Some(life) = self.lives.get_mut(id).filter(|life| life.conns.is_empty()) else {
+            return;
+        };
+        match life.lasts {
+            Lasts::Always => return,
+            Lasts::Succeeded => {
+                life.lasts = Lasts::Told;
+                if !self.told_stopping {
+                    self.tell_stopping(id);
+                }
+            }
+            Lasts::Alone | Lasts::Told => {}
         }
+        self.end_life(id);
     }
 
     /// Ends a life by its fault: what earlier events queued is still sent, then its connections
@@ -335,14 +369,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn crash(&mut self, id: Id<Life>, conn: Option<u64>, fault: &Fault) {
         self.traps += 1;
         self.see(|| Seen::Trapped { life: id.to_u64() });
+        let service = self.lives.get(id).map(|life| life.service);
+        let is_shared = service.is_some_and(|number| self.services[number].shared == Some(id));
         let Some(life) = self.end_life(id) else { return };
         let peer = conn.and_then(|conn| self.peer(conn)).unwrap_or_default();
         self.log_fault(life.service, &peer, fault);
-        let service = &mut self.services[life.service];
-        let is_shared = service.shared == Some(id);
-        if is_shared {
-            service.shared = None;
-        }
         for conn in &life.conns {
             self.orphan(Id::from_u64(*conn));
         }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::build::Arrival;
 use super::conn::address;
 use super::datagram::is_socket;
-use super::life::{Life, Waiter};
+use super::life::{Lasts, Life, Waiter};
 use super::seen::Seen;
-use super::service::Accepted;
+use super::service::{Accepted, Standing};
 use super::{Answer, Due, Reactor};
 use crate::arena::Id;
 use crate::capability::{Failure, Outcome};
@@ -31,7 +31,7 @@ pub(super) struct Listener<L> {
     /// Connections are handed out to the workers in turn.
     deals: bool,
     /// Each connection begins with a handshake.
-    tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
     /// A timer will have it accept again.
     waits: bool,
     /// The room that it has taken, where a plugin asked for it.
@@ -88,10 +88,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     ) -> Result<Option<Outcome>, Failure> {
         let endpoint: Endpoint =
             text.parse().map_err(|e| Failure::new("invalid", format!("{e}")))?;
-        if self.stopping {
-            return Err(Failure::new("io", "the host is stopping: no new connection will come"));
-        }
         let life = self.lives.get(life_id).expect("it has just asked");
+        if self.stopping || matches!(life.lasts, Lasts::Succeeded | Lasts::Told) {
+            return Err(Failure::new("io", "the service is stopping: no new connection will come"));
+        }
         let settings = &self.services[service].settings;
         settings.serves(endpoint.carries())?;
         if life.listeners.len() + life.bound >= settings.listeners {
@@ -226,7 +226,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             return false;
         }
         // At the stop all that has come is accepted.
-        if !self.stopping {
+        if !self.stopping && self.services[service].standing == Standing::Open {
             let settings = &self.services[service].settings;
             let connects = settings.census.connects.as_ref();
             let wait = connects.map(|connects| connects.wait(settings.census.time(self.told), 1));

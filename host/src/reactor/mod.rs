@@ -26,6 +26,7 @@ mod room;
 mod seen;
 mod service;
 mod share;
+mod succeed;
 mod throttle;
 mod work;
 
@@ -50,7 +51,7 @@ use dial::Dials;
 use life::{Behind, Life, Waiter};
 use listen::{LISTENER, Listener};
 use policies::Why;
-use service::Service;
+use service::{Services, Standing};
 use share::Aside;
 use throttle::Way;
 use work::Ticket;
@@ -59,6 +60,7 @@ pub use policies::Policies;
 pub use restart::Restarts;
 pub use seen::{Counts, Seen};
 pub use service::{Accepted, ServiceSettings};
+pub use succeed::Move;
 pub use work::Answer;
 
 /// Owns a network, connections, and the instances of plugins that serve them.
@@ -66,7 +68,7 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     net: N,
     pool: P,
     room: Room,
-    services: Vec<Service>,
+    services: Services,
     listeners: Arena<Listener<N::Listener>>,
     conns: Arena<Conn<N::Stream>>,
     lives: Arena<Life>,
@@ -127,6 +129,8 @@ enum Due {
     Drain(u64, u64),
     /// A deferred of a life fires, unless its timer was moved since.
     Fire(Id<Life>, u64, u32),
+    /// The connections of a service that has stopped had their time.
+    Grace(usize),
     /// A connection should be ready for its protocol by now.
     Handshake(u64),
     /// A proxy should have said by now whose the connection is.
@@ -152,7 +156,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             net,
             pool,
             room: Room::endless(),
-            services: Vec::new(),
+            services: Services::default(),
             listeners: Arena::default(),
             conns: Arena::default(),
             lives: Arena::default(),
@@ -206,6 +210,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.on_due();
         self.go_on_aside();
         self.settle();
+        self.forget_services();
         Ok(())
     }
 
@@ -253,7 +258,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.tell_time();
         self.told_stopping = true;
         for id in self.lives.ids().collect::<Vec<_>>() {
-            self.tell_stopping(id);
+            let service = self.lives.get(id).map(|life| self.services[life.service].standing);
+            if service.is_some_and(|standing| standing < Standing::Stopping) {
+                self.tell_stopping(id);
+            }
         }
         self.settle();
     }
@@ -266,15 +274,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.lent().stopwatch = N::clock();
         self.forget_aside();
         self.stop_sockets();
-        for id in self.conns.ids().collect::<Vec<_>>() {
-            let service = self.conns.get(id).map(Conn::service);
-            if service.is_some_and(|service| self.has_parted(service)) {
-                self.drop_conn(id);
-            } else {
-                self.stop_conn(id);
-            }
-            self.settle();
-        }
+        self.end_conns(None);
         // A plugin may ask for a new socket whenever one is closed.
         let mut rounds = 0;
         while !self.touched.is_empty() || !self.sockets.are_settled() && rounds < ROUNDS_A_TURN {
@@ -389,6 +389,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     self.elapsed((life, id), moved);
                 }
                 Some(Due::Fire(..)) => {}
+                Some(Due::Grace(service)) => self.on_grace_due(service),
                 Some(Due::Handshake(conn)) => self.on_handshake_due(Id::from_u64(conn)),
                 Some(Due::Header(conn)) => self.on_header_due(Id::from_u64(conn)),
                 Some(Due::Line(service, way)) => self.on_line_due(service, way),
@@ -445,7 +446,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     conns.get(Id::from_u64(*conn)).is_some_and(|conn| conn.header.is_some())
                 }
                 Due::Fire(life, id, moved) => is_set(lives, *life, *id, *moved),
-                Due::Line(..) | Due::Restart(_) => true,
+                Due::Grace(_) | Due::Line(..) | Due::Restart(_) => true,
             });
             self.timers_to_sweep = TIMERS_TO_SWEEP.max(2 * self.timers.len());
         }

@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::listen::Listener;
+use super::service::{Service, Standing};
 use super::{Answer, Due, Reactor};
 use crate::arena::Id;
 use crate::net::Net;
@@ -84,7 +85,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 tracing::error!(
                     service = name,
                     "the service is parked, as its plugin has failed more than {most} times in a \
-                     row (limits.restarts); mend the plugin, and start the host again"
+                     row (limits.restarts); mend the plugin, and have the host reload (SIGHUP)"
                 );
                 self.reached(number, "restarts");
                 self.park(number);
@@ -94,7 +95,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// A shared instance may be started again, unless a connection has done so.
     pub(super) fn on_restart_due(&mut self, service: usize) {
-        if self.services[service].shared.is_some() || self.stopping {
+        let Service { shared, standing, .. } = &self.services[service];
+        let is_open = *standing == Standing::Open && !self.stopping;
+        if shared.is_some() || !is_open {
             return;
         }
         match self.turn_of(service) {

@@ -175,6 +175,8 @@ pub struct Counts {
     pub queued: usize,
     /// Datagrams that the system did not take.
     pub datagrams_dropped: u64,
+    /// Services, with those that others have taken the place of.
+    pub services: usize,
     /// Sockets for datagrams.
     pub sockets: usize,
     /// Pieces of work that the pool has.
@@ -199,9 +201,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             connections: self.conns.len(),
             deferreds: lives().map(|life| life.deferreds.len()).sum(),
             dials: self.dials.len(),
-            handshakes: self.services.iter().map(|service| service.handshakes).sum(),
+            handshakes: self.services.iter().map(|(_, service)| service.handshakes).sum(),
             held: conns.filter(|conn| conn.held.is_some()).count(),
-            jobs: self.services.iter().map(|service| service.jobs).sum(),
+            jobs: self.services.iter().map(|(_, service)| service.jobs).sum(),
             lives: self.lives.len(),
             listeners: self.listeners.len(),
             outgoing: lives().map(|life| life.outgoing).sum(),
@@ -211,6 +213,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 + self.touched.len()
                 + self.sockets.queued(),
             datagrams_dropped: self.sockets.dropped,
+            services: self.services.len(),
             sockets: self.sockets.all.len(),
             tickets: self.tickets.len(),
             timers: self.timers.len(),

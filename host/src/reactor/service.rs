@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +147,14 @@ pub struct Accepted<S> {
 
 pub(super) struct Service {
     pub(super) settings: ServiceSettings,
+    /// What it is to peers.
+    pub(super) standing: Standing,
+    /// No other worker sends it connections any more.
+    pub(super) forgotten: bool,
+    /// Connections, with those that are only waiting for the peer's end.
+    pub(super) conns: usize,
+    /// Instances.
+    pub(super) lives: usize,
     /// The instance that all its connections share, unless each has its own.
     pub(super) shared: Option<Id<Life>>,
     pub(super) files: Option<Files<Waiter>>,
@@ -178,14 +187,96 @@ pub(super) struct Service {
     pub(super) lines: [Line; 2],
 }
 
+/// What a service is to peers: from top to bottom, for good.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Standing {
+    /// They may come.
+    Open,
+    /// Others have its endpoints; who came before stays. Other workers may still send it some.
+    Succeeded,
+    /// The same, but it ends, and its plugin knows that.
+    Stopping,
+}
+
+/// The services by their numbers. A number that has become free is given out again.
+#[derive(Default)]
+pub(super) struct Services {
+    slots: Vec<Option<Service>>,
+    count: usize,
+    /// How many of them are not open any more.
+    pub(super) leaving: usize,
+}
+
+impl Services {
+    fn add(&mut self, service: Service) -> usize {
+        self.count += 1;
+        let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        if free == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[free] = Some(service);
+        free
+    }
+
+    /// Nothing has this number any more.
+    pub(super) fn remove(&mut self, number: usize) {
+        self.slots[number] = None;
+        (self.count, self.leaving) = (self.count - 1, self.leaving - 1);
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// All numbers are below this one.
+    pub(super) fn end(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&Service> {
+        self.slots.get(number)?.as_ref()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Service)> {
+        self.slots.iter().enumerate().filter_map(|(number, it)| Some((number, it.as_ref()?)))
+    }
+}
+
+impl Index<usize> for Services {
+    type Output = Service;
+
+    fn index(&self, number: usize) -> &Service {
+        self.slots[number].as_ref().expect(NAMED)
+    }
+}
+
+impl IndexMut<usize> for Services {
+    fn index_mut(&mut self, number: usize) -> &mut Service {
+        self.slots[number].as_mut().expect(NAMED)
+    }
+}
+
+const NAMED: &str = "a service stays as long as anything has its number";
+
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Adds a service, and returns its number. With a shared instance, that is started now.
     pub fn serve(&mut self, settings: ServiceSettings) -> usize {
+        let service = self.add_service(settings);
+        self.begin_service(service);
+        service
+    }
+
+    /// The first half of [`Reactor::serve`]: what it listens on can be given to it now.
+    pub fn add_service(&mut self, settings: ServiceSettings) -> usize {
         let files = settings.files.clone().map(|root| Files::new(root, settings.cached_files));
         let names = Resolver::new(settings.look_up.clone(), settings.cached_names);
-        let per_connection = settings.per_connection;
         let service = Service {
             settings,
+            standing: Standing::Open,
+            forgotten: false,
+            conns: 0,
+            lives: 0,
             shared: None,
             files,
             names,
@@ -203,18 +294,21 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             unset: Quiet::default(),
             lines: Default::default(),
         };
-        self.services.push(service);
+        let number = self.services.add(service);
         if self.services.len() > 1 {
             self.lent().stopwatch = N::clock();
         }
-        let service = self.services.len() - 1;
-        if !per_connection {
+        number
+    }
+
+    /// The second half: its shared instance is started, where it has one.
+    pub fn begin_service(&mut self, service: usize) {
+        if !self.services[service].settings.per_connection {
             self.tell_time();
             // Where it fails the log says so, and the next connection tries again.
             self.shared_life(service);
             self.settle();
         }
-        service
     }
 
     /// Takes a connection that another worker accepted.

@@ -169,7 +169,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn others_at_work(&self, number: usize) -> impl Iterator<Item = &Share> {
-        let others = self.services.iter().enumerate().filter(move |(other, _)| *other != number);
+        let others = self.services.iter().filter(move |(other, _)| *other != number);
         others
             .map(|(_, other)| &other.share)
             .filter(move |share| share.at_work_for(self.waited).is_some())
@@ -180,8 +180,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if self.aside == 0 {
             return;
         }
-        for number in 0..self.services.len() {
-            for _ in 0..self.services[number].share.aside.len() {
+        for number in 0..self.services.end() {
+            for _ in 0..self.services.get(number).map_or(0, |it| it.share.waiting()) {
                 if self.is_set_aside(number) {
                     break;
                 }
@@ -203,7 +203,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Forgets what is set aside, since all will be ended.
     pub(super) fn forget_aside(&mut self) {
         self.aside = 0;
-        for number in 0..self.services.len() {
+        let numbers: Vec<_> = self.services.iter().map(|(number, _)| number).collect();
+        for number in numbers {
             for aside in mem::take(&mut self.services[number].share.aside) {
                 if let Aside::Flush(conn) = aside
                     && let Some(conn) = self.conns.get_mut(Id::from_u64(conn))
@@ -237,9 +238,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if self.aside == 0 {
             return None;
         }
-        let waiting =
-            (0..self.services.len()).filter(|number| self.services[*number].share.waiting() > 0);
-        waiting.map(|number| self.may_go_on_at(number)).min()
+        let waiting = self.services.iter().filter(|(_, service)| service.share.waiting() > 0);
+        waiting.map(|(number, _)| self.may_go_on_at(number)).min()
     }
 
     fn may_go_on_at(&self, number: usize) -> Instant {

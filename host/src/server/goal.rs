@@ -133,6 +133,12 @@ impl Goal {
         self.most_memory = self.most_memory.saturating_add(idle(sandboxes, limits.memory as u64));
     }
 
+    /// Whether engines that were made for another goal have slots enough for it.
+    pub(super) fn fits(&self, made: &Self) -> bool {
+        self.pooled.count <= made.pooled.count
+            && self.engines.table_elements <= made.engines.table_elements
+    }
+
     /// All sandboxes.
     pub fn sandboxes(&self) -> Demand {
         self.pooled.and(self.on_demand)

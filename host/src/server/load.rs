@@ -21,17 +21,19 @@ use crate::transport::tls::TlsSettings;
 use crate::walls::Carried;
 
 /// Loads every plugin, without running it. Adds what each imports to `imports`, in the order of the
-/// services: of all, though one can't be served.
-pub(super) fn load(
+/// services: of all, though one can't be served. `slots` says that sandboxes that come and go may lie
+/// in pooled ones.
+pub(super) fn load<P: AsRef<[u8]>>(
     config: &Config,
-    plugins: &[Vec<u8>],
+    plugins: &[P],
     engines: &Engines,
+    slots: bool,
     imports: &mut Vec<Vec<String>>,
 ) -> Result<Vec<ServiceSettings>> {
     let written: Arc<[ServiceFacts]> = config.services.iter().map(as_written).collect();
-    let load = |(service, bytes): (&Service, &Vec<u8>)| {
-        let mut of_service = Vec::new();
-        let loaded = load_service(service, &written, bytes, engines, &mut of_service)
+    let load = |(service, bytes): (&Service, &P)| {
+        let (mut of_service, bytes) = (Vec::new(), bytes.as_ref());
+        let loaded = load_service(service, &written, bytes, engines, slots, &mut of_service)
             .with_context(|| format!("service.{}", service.name));
         warn_of_dry_run(service, &of_service);
         imports.push(of_service);
@@ -70,6 +72,7 @@ fn load_service(
     written: &Arc<[ServiceFacts]>,
     bytes: &[u8],
     engines: &Engines,
+    slots: bool,
     imports: &mut Vec<String>,
 ) -> Result<ServiceSettings> {
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
@@ -83,7 +86,7 @@ fn load_service(
         ..(*limits).clone()
     });
     let mut plugin =
-        Plugin::load(engines, bytes, &service.grants, &limits, per_connection, imports)
+        Plugin::load(engines, bytes, &service.grants, &limits, per_connection && slots, imports)
             .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     check_exports(service, &plugin)
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
@@ -182,24 +185,16 @@ fn try_out_one(
         .with_context(|| format!("the plugin {} does not start", settings.plugin_name))
 }
 
-/// Opens the databases that services are granted.
+/// Opens the databases that services are granted, but those that are open.
 pub(super) fn open_databases<'a>(
     config: &Config,
     settings: impl Iterator<Item = &'a mut ServiceSettings>,
 ) -> Result<()> {
     for (service, settings) in config.services.iter().zip(settings) {
-        let source = match service.grants.database() {
-            Some(Store::File) => Source::File(config.database(service)),
-            Some(Store::Memory) => Source::Memory,
-            None => continue,
-        };
-        let wanted = &service.limits;
-        let limits = SqlLimits {
-            rows: wanted.rows,
-            row_bytes: wanted.row_bytes,
-            query_time: wanted.query_time,
-            database_size: wanted.database_size as u64,
-        };
+        let Some((source, limits)) = database(config, service) else { continue };
+        if settings.database.is_some() {
+            continue;
+        }
         let database = Database::open(&source, &limits).map_err(|failure| {
             let path = config.database(service);
             let name = config.user.as_ref().map(|user| format!(" as the user {}", user.name));
@@ -209,6 +204,22 @@ pub(super) fn open_databases<'a>(
         settings.database = Some(database);
     }
     Ok(())
+}
+
+/// Where the database is that a service is granted, and what it may take of it.
+pub(super) fn database(config: &Config, service: &Service) -> Option<(Source, SqlLimits)> {
+    let source = match service.grants.database()? {
+        Store::File => Source::File(config.database(service)),
+        Store::Memory => Source::Memory,
+    };
+    let wanted = &service.limits;
+    let limits = SqlLimits {
+        rows: wanted.rows,
+        row_bytes: wanted.row_bytes,
+        query_time: wanted.query_time,
+        database_size: wanted.database_size as u64,
+    };
+    Some((source, limits))
 }
 
 /// Starts an instance and forgets what it asked for: to hear what it says to its configuration.

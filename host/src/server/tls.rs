@@ -19,21 +19,22 @@ use crate::transport::tls::settings::{self, ClientSide, ServerSide};
 use crate::transport::tls::trust::{self, ClientTrustFile};
 use crate::transport::tls::watch::Watch;
 
-/// Reads all certificates, and says what each service encrypts with. What may change while they
-/// are served is in the result. `make` allows for making the certificates that sign themselves.
+/// Reads all certificates, and says what each service encrypts with. What may change of each while
+/// they are served is in the result. `make` allows for making the certificates that sign themselves.
 pub(super) fn encrypt(
     config: &Config,
     services: &mut [ServiceSettings],
     make: bool,
-) -> Result<Watch> {
-    let mut watch = Watch::default();
-    let mut system_roots = None;
+) -> Result<Vec<Watch>> {
+    let (mut watches, mut system_roots) = (Vec::new(), None);
     for (service, settings) in config.services.iter().zip(services) {
+        let mut watch = Watch::default();
         let mut loading =
             Loading { config, service, make, watch: &mut watch, roots: &mut system_roots };
         settings.tls = loading.load().with_context(|| format!("service.{}", service.name))?;
+        watches.push(watch);
     }
-    Ok(watch)
+    Ok(watches)
 }
 
 /// What the services of a configuration are asked for, one after the other.

@@ -22,13 +22,14 @@ pub struct MadeUsers {
 }
 
 /// Reads the users that services are granted: as the user that the host serves as. What isn't there
-/// is made where there is something to add it to, and else passed over, if it is to be made.
+/// is made where there is something to add it to, and else passed over, if it is to be made. Hashes
+/// are computed in `memory`.
 pub(super) fn open_users<'a>(
     config: &Config,
     settings: impl Iterator<Item = &'a mut ServiceSettings>,
+    memory: &Arc<Memory>,
     mut made: Option<&mut Vec<MadeUsers>>,
 ) -> Result<()> {
-    let memory = Arc::new(Memory::default());
     for (service, settings) in config.services.iter().zip(settings) {
         let Some(users) = &service.grants.credentials else { continue };
         if !users.create.is_empty() && users.file.symlink_metadata().is_err() {
@@ -36,7 +37,7 @@ pub(super) fn open_users<'a>(
             made.push(make(service, users)?);
         }
         let checker =
-            Checker::open(&users.file, seed()?, &memory).map_err(|why| wrong(service, &why))?;
+            Checker::open(&users.file, seed()?, memory).map_err(|why| wrong(service, &why))?;
         settings.checker = Some(checker);
     }
     Ok(())

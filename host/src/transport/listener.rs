@@ -61,6 +61,27 @@ pub(crate) fn bind(
     Ok(Bound { sockets: sockets.into_iter().map(BoundSocket::Listener).collect(), endpoint })
 }
 
+/// Binds an endpoint once more that was bound by [`bind`], and whose socket has been closed since:
+/// other sockets of this process may still be there where it is to `share` it. `None` where it was
+/// not bound here.
+pub(crate) fn bind_again(endpoint: &Endpoint, share: bool) -> io::Result<Option<BoundSocket>> {
+    if let Some(place) = endpoint.place() {
+        let share = share && matches!(place, Place::Udp { reuse: false, .. });
+        return OsDatagrams::bind(&place, share).map(BoundSocket::Datagrams).map(Some);
+    }
+    let listener = match &endpoint.socket {
+        Socket::Tcp { address, backlog } => OsListener::tcp(*address, *backlog, share)?,
+        Socket::Unix { name: UnixName::Path(path), mode, backlog } => {
+            OsListener::unix(path, *mode, *backlog)?
+        }
+        Socket::Unix { name: UnixName::Abstract(name), backlog, .. } => {
+            OsListener::abstract_unix(name.as_bytes(), *backlog)?
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(BoundSocket::Listener(listener)))
+}
+
 fn bind_datagrams(endpoint: &Endpoint, place: Place, workers: usize) -> io::Result<Bound> {
     let mut endpoint = endpoint.clone();
     // What is sent to a group comes to all that share the port, and would be handled more than once.

@@ -204,8 +204,9 @@ impl World {
             }
         }
         let counts = self.reactor.counts();
-        let turned_away = counts.turned_away;
-        assert_eq!(counts, Counts { turned_away, ..Counts::default() }, "something is left");
+        let Counts { services, turned_away, .. } = counts;
+        let left = Counts { services, turned_away, ..Counts::default() };
+        assert_eq!(counts, left, "something is left");
         assert_eq!(self.reactor.net().open_streams(), 0, "a socket is left open");
     }
 }

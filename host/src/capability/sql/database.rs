@@ -25,10 +25,12 @@ pub enum Source {
 
 /// An open database. Clones are the same one.
 #[derive(Clone)]
-pub struct Database(Arc<Connections>);
+pub struct Database {
+    connections: Arc<Connections>,
+    limits: SqlLimits,
+}
 
 struct Connections {
-    limits: SqlLimits,
     writer: Slots<Session>,
     /// A database in memory has one connection, which does both.
     readers: Option<Slots<Session>>,
@@ -58,31 +60,36 @@ impl Database {
             }
         };
         let writer = Slots::new(vec![writer]);
-        Ok(Self(Arc::new(Connections { limits: *limits, writer, readers })))
+        Ok(Self { connections: Arc::new(Connections { writer, readers }), limits: *limits })
+    }
+
+    /// The same database with other limits, but for `database-size`, which it keeps.
+    pub(crate) fn within(self, limits: SqlLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Whether queries run beside what writes: not in memory, where one connection does both.
     pub(crate) fn reads_beside_writes(&self) -> bool {
-        self.0.readers.is_some()
+        self.connections.readers.is_some()
     }
 
     /// Takes a connection that reads.
     pub(in super::super) fn to_read(&self, stopped: &Stopped) -> Result<Running<'_>, Failure> {
-        let watch = Watch::new(stopped, self.0.limits.query_time);
-        let slots = self.0.readers.as_ref().unwrap_or(&self.0.writer);
+        let watch = Watch::new(stopped, self.limits.query_time);
+        let slots = self.connections.readers.as_ref().unwrap_or(&self.connections.writer);
         Running::new(slots.take(&watch)?, watch)
     }
 
     /// Takes the connection that writes.
     pub(in super::super) fn to_write(&self, stopped: &Stopped) -> Result<Running<'_>, Failure> {
-        let watch = Watch::new(stopped, self.0.limits.query_time);
-        Running::new(self.0.writer.take(&watch)?, watch)
+        let watch = Watch::new(stopped, self.limits.query_time);
+        Running::new(self.connections.writer.take(&watch)?, watch)
     }
 }
 
 impl Sql for Database {
     fn query(&self, statement: &Statement, stopped: &Stopped) -> Result<Rows, Failure> {
-        self.to_read(stopped)?.query(statement, &self.0.limits)
+        self.to_read(stopped)?.query(statement, &self.limits)
     }
 
     fn execute(&self, statement: &Statement, stopped: &Stopped) -> Result<Execution, Failure> {

@@ -4,9 +4,10 @@ use super::{End, SocketId, number, socket_of};
 use crate::arena::Id;
 use crate::capability::{Failure, Outcome};
 use crate::net::Net;
-use crate::plugin::{Origin, SocketFacts};
+use crate::plugin::{DatagramProtocol, Origin, SocketFacts};
 use crate::pool::Pool;
 use crate::reactor::conn::address;
+use crate::reactor::correspondents::Correspondents;
 use crate::reactor::life::Life;
 use crate::reactor::seen::Seen;
 use crate::reactor::{Answer, Reactor};
@@ -80,11 +81,44 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         let Some(life_id) = socket.life else { return };
         self.leave_sockets(life_id, id, socket.origin);
-        if let (Some(protocol), Some(life)) = (socket.protocol, self.lives.get_mut(life_id)) {
-            let closed = life.instance.closed(protocol, code, &message, &mut self.outbox);
+        self.tell_closed(id, life_id, socket.protocol, code, &message);
+    }
+
+    fn tell_closed(
+        &mut self,
+        id: SocketId<N::Datagrams>,
+        life_id: Id<Life>,
+        protocol: Option<DatagramProtocol>,
+        code: &'static str,
+        message: &str,
+    ) {
+        if let (Some(protocol), Some(life)) = (protocol, self.lives.get_mut(life_id)) {
+            let closed = life.instance.closed(protocol, code, message, &mut self.outbox);
             self.see(|| Seen::SocketClosed { socket: number(id), code });
             self.after(life_id, None, closed);
         }
+    }
+
+    /// An endpoint's socket is another service's from now on: to the protocol that it had it is
+    /// closed.
+    pub(in crate::reactor) fn give_on_socket(
+        &mut self,
+        id: SocketId<N::Datagrams>,
+        service: usize,
+        endpoint: u32,
+    ) {
+        let most = self.services[service].settings.correspondents;
+        let Some(socket) = self.sockets.all.get_mut(id) else { return };
+        let (life, protocol) = (socket.life.take(), socket.protocol.take());
+        socket.correspondents = Correspondents::new(most);
+        (socket.service, socket.origin) = (service, Origin::Accepted(endpoint));
+        self.undo_options(id);
+        if let Some(life) = life {
+            self.leave_sockets(life, id, Origin::Accepted(endpoint));
+            let (code, message) = reason(&End::Stopped);
+            self.tell_closed(id, life, protocol, code, &message);
+        }
+        self.socket_due(id);
     }
 
     fn leave_sockets(&mut self, life: Id<Life>, id: SocketId<N::Datagrams>, origin: Origin) {
@@ -117,6 +151,6 @@ fn reason(end: &End) -> (&'static str, String) {
     match end {
         End::Done | End::Refused => ("done", "the socket was closed in order".to_owned()),
         End::Lost(e) => ("lost", format!("the socket was lost: {e}")),
-        End::Stopped => ("stopped", "the host stopped".to_owned()),
+        End::Stopped => ("stopped", "the host, or the service, stopped".to_owned()),
     }
 }

@@ -1,8 +1,9 @@
 //! A thread that looks after certificates, so that renewed ones are shown without a restart.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -26,11 +27,14 @@ pub struct Watch {
     pub trust: Vec<(ClientTrustFile, Arc<Resumption>)>,
 }
 
-/// Looks while this lives.
-#[derive(Debug)]
+/// Looks while this lives, on behalf of services that are named by numbers.
+#[derive(Debug, Default)]
 pub struct Watching {
-    _stop: Option<Sender<()>>,
+    thread: Option<Sender<Watched>>,
 }
+
+/// What a service has looked after from now on.
+type Watched = (u64, Option<Watch>);
 
 impl Watch {
     /// Looks at all files once.
@@ -46,21 +50,53 @@ impl Watch {
         }
     }
 
-    /// Begins to look, if there is anything to look after.
+    fn is_empty(&self) -> bool {
+        self.certificates.is_empty() && self.trust.is_empty()
+    }
+}
+
+impl Watching {
+    /// Looks after what a service has, too, if there is anything.
     ///
     /// # Errors
     /// Where there is no thread for it.
-    pub fn start(mut self) -> io::Result<Watching> {
-        if self.certificates.is_empty() && self.trust.is_empty() {
-            return Ok(Watching { _stop: None });
+    pub fn look_after(&mut self, service: u64, watch: Watch) -> io::Result<()> {
+        if watch.is_empty() {
+            return Ok(());
         }
-        let (stop, stopped) = mpsc::channel();
-        let run = move || {
-            while stopped.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                self.look(now());
+        let thread = match &self.thread {
+            Some(thread) => thread,
+            None => {
+                let (thread, told) = mpsc::channel();
+                let run = move || look(&told);
+                thread::Builder::new().name("torsade-tls".to_owned()).spawn(run)?;
+                self.thread.insert(thread)
             }
         };
-        thread::Builder::new().name("torsade-tls".to_owned()).spawn(run)?;
-        Ok(Watching { _stop: Some(stop) })
+        // It ends only once the sender is gone.
+        let _ = thread.send((service, Some(watch)));
+        Ok(())
+    }
+
+    /// Looks no more after what a service had.
+    pub fn forget(&self, service: u64) {
+        if let Some(thread) = &self.thread {
+            let _ = thread.send((service, None));
+        }
+    }
+}
+
+fn look(told: &Receiver<Watched>) {
+    let mut services = BTreeMap::new();
+    loop {
+        match told.recv_timeout(LOOK) {
+            Ok((service, Some(watch))) => drop(services.insert(service, watch)),
+            Ok((service, None)) => drop(services.remove(&service)),
+            Err(RecvTimeoutError::Timeout) => {
+                let now = now();
+                services.values_mut().for_each(|watch: &mut Watch| watch.look(now));
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::transport::tls::resumption::Resumption;
 use crate::transport::tls::self_signed::SelfSigned;
 use crate::transport::tls::settings::{self, ServerSide, now};
 use crate::transport::tls::trust::ClientTrustFile;
-use crate::transport::tls::watch::Watch;
+use crate::transport::tls::watch::{Watch, Watching};
 
 /// A server with what looks after its certificates.
 struct Renewing {
@@ -236,7 +236,9 @@ fn the_thread_takes_up_what_is_renewed_and_ends() {
     let pair = place.certificate("a", &["a.test"]);
     let Renewing { files, server, client } =
         Renewing::new(&place, Sources { cert: Some(pair), folder: None });
-    let watching = Watch { certificates: vec![files], ..Watch::default() }.start().unwrap();
+    let mut watching = Watching::default();
+    let watch = Watch { certificates: vec![files], ..Watch::default() };
+    watching.look_after(1, watch).unwrap();
     place.certificate("a", &["a.test", "b.test"]);
     let until = Instant::now() + Duration::from_secs(60);
     while shake(&client, &server, "b.test").is_err() {
