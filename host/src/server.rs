@@ -1,8 +1,10 @@
 //! The services of a configuration on their workers.
 
+mod asked;
 mod cache;
 mod control;
 mod crew;
+mod doors;
 mod goal;
 mod load;
 mod plan;
@@ -24,11 +26,13 @@ use rand::rngs::SysRng;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use tracing::level_filters::LevelFilter;
+use tracing::{Level, enabled};
 
 use crate::config::{Config, Service, User};
 use crate::grants::{Grant, Line, Store};
 use crate::net::Net;
 use crate::net::os::{self, OsNet};
+use crate::observe::Observing;
 use crate::plugin::{LogLevel, ServiceFacts, Ticker};
 use crate::pool::Threads;
 use crate::reactor::{Answer, ServiceSettings};
@@ -37,6 +41,7 @@ use crate::transport::endpoint::{Socket, UnixName};
 use crate::transport::tls::watch::Watching;
 use crate::walls::Room;
 use crate::worker::{Mailbox, Message, Worker};
+use asked::Asked;
 use control::{Order, Orders, Source};
 use crew::crew;
 use load::{engines, load, open_databases, ticker, try_out};
@@ -65,6 +70,8 @@ pub struct Server {
     /// How it is told what to do while it runs.
     control: Control,
     orders: Orders,
+    /// Answers who asks what it does, if anybody may.
+    observing: Option<Observing>,
     /// Reads what is renewed while the workers run.
     certificates: Watching,
     /// Ticks while the workers run.
@@ -144,6 +151,7 @@ impl Server {
             tracing::warn!("systemd handed over {unused}, which no endpoint names: it is closed");
         }
         drop(inherited);
+        let doors = doors::bind(config)?;
         if let Some(user) = &config.user {
             hand_over(user, &plans)?;
             become_user(user)?;
@@ -164,6 +172,16 @@ impl Server {
         let (threads, mailboxes) = start_workers(config, plans, &pool, &room, workers)?;
         let (control, orders) = Control::new();
         let signals = follow_signals(&control)?;
+        let observing = match doors.is_empty() {
+            true => None,
+            false => {
+                let host = Asked::new(control.clone(), mailboxes.clone(), pool.gauge());
+                Some(
+                    Observing::start(doors, host)
+                        .context("can't start the thread that is asked")?,
+                )
+            }
+        };
         let mut server = Self {
             tallies: Vec::new(),
             state: State {
@@ -182,6 +200,7 @@ impl Server {
             signals,
             control,
             orders,
+            observing,
             certificates,
             ticker,
             pool,
@@ -329,7 +348,23 @@ fn seed() -> Result<[u8; 32]> {
 }
 
 fn log_level() -> LogLevel {
-    match LevelFilter::current() {
+    // Services with levels of their own may have others.
+    if enabled!(target: "plugin", Level::TRACE) {
+        LogLevel::Trace
+    } else if enabled!(target: "plugin", Level::DEBUG) {
+        LogLevel::Debug
+    } else if enabled!(target: "plugin", Level::INFO) {
+        LogLevel::Info
+    } else if enabled!(target: "plugin", Level::WARN) {
+        LogLevel::Warn
+    } else {
+        LogLevel::Error
+    }
+}
+
+/// The same for a service that has a level of its own.
+fn log_level_of(level: LevelFilter) -> LogLevel {
+    match level {
         LevelFilter::OFF | LevelFilter::ERROR => LogLevel::Error,
         LevelFilter::WARN => LogLevel::Warn,
         LevelFilter::INFO => LogLevel::Info,

@@ -8,7 +8,7 @@ use crate::net::os::{OsNet, OsStream};
 use crate::net::{Net, Waker};
 use crate::plugin::LogLevel;
 use crate::pool::ThreadsHandle;
-use crate::reactor::{Accepted, Answer, Move, Reactor, ServiceSettings};
+use crate::reactor::{Accepted, Answer, Move, Reactor, ServiceSettings, Told};
 use crate::transport::listener::BoundSocket;
 use crate::walls::Room;
 
@@ -58,6 +58,8 @@ pub(crate) enum Message {
     Forget(Vec<Number>),
     /// Accept on a socket, as an endpoint of a service.
     Listen(Number, u32, BoundSocket),
+    /// Say what was counted so far, beside this number.
+    Tell(usize, Sender<(usize, Told)>),
     /// Stop accepting, and close what is open after this time.
     Stop(Duration),
 }
@@ -272,6 +274,8 @@ impl Worker {
                     self.listen_now(service, endpoint, socket);
                 }
             }
+            // Who asked may have given up.
+            Message::Tell(number, to) => drop(to.send((number, self.reactor.tell()))),
             Message::Stop(grace) => {
                 let (until, before) = (Instant::now() + grace, self.until);
                 self.until = Some(before.map_or(until, |before| before.min(until)));

@@ -19,6 +19,7 @@ mod limits;
 mod logins;
 mod multicast;
 mod network;
+mod observed;
 mod peers;
 mod policies;
 mod portforward;
@@ -65,6 +66,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         limits::trials(),
         logins::trials(),
         multicast::trials(),
+        observed::trials(),
         peers::trials(),
         policies::trials(),
         portforward::trials(),

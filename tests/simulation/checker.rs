@@ -110,6 +110,11 @@ impl Checker {
         self.conns.get(&peer.conn?)
     }
 
+    /// How many bytes plugins got.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.conns.values().map(|conn| conn.delivered as u64).sum()
+    }
+
     /// How many lives ended by a fault.
     pub(crate) fn trapped(&self) -> u64 {
         self.trapped.len() as u64

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use torsade::figures::{Count, Figures};
 use torsade::net::Net;
 use torsade::net::faulty::Faulty;
 use torsade::net::sim::{SimListener, SimNet};
@@ -395,6 +396,30 @@ impl<N: Simulated> World<N> {
         ensure!((streams, listeners) == (0, 0), "{streams} and {listeners} sockets are left open");
         ensure!(sim.connecting() == 0, "{} sockets still connect", sim.connecting());
         ensure!(self.reactor.pool().pool().pending() == 0, "the pool has results that nobody took");
+        self.figures_agree(counts.lives as u64)
+    }
+
+    /// What was counted for others to see is what happened.
+    fn figures_agree(&mut self, lives: u64) -> Result<()> {
+        let mut all = Figures::default();
+        for account in self.reactor.tell().services {
+            all.add(&account.figures);
+        }
+        let sim = self.reactor.net().sim();
+        let written = self.peers.iter().map(|peer| sim.written(peer.far)).sum();
+        for (count, wanted) in [
+            (Count::BytesReceived, self.checker.delivered()),
+            (Count::BytesSent, written),
+            (Count::DialledOpen, 0),
+            (Count::Open, 0),
+            (Count::Sandboxes, lives),
+        ] {
+            ensure!(all[count] == wanted, "{count:?} is {}, and not {wanted}", all[count]);
+        }
+        ensure!((all[Count::Memory] == 0) == (lives == 0), "{} bytes", all[Count::Memory]);
+        let traps: u64 = all.traps.values().sum();
+        let trapped = self.checker.trapped();
+        ensure!(traps >= trapped, "{trapped} lives trapped, and {traps} count");
         Ok(())
     }
 

@@ -38,11 +38,13 @@ fn profile() -> Result<PathBuf> {
 }
 
 /// The command, with nothing to read. What the user's environment says to it is taken away, and
-/// compiled plugins are kept below the target folder.
+/// compiled plugins and admin sockets are kept below the target folder.
 pub fn command() -> Result<Command> {
     let mut command = Command::new(binary()?);
     command.stdin(Stdio::null()).env("XDG_CACHE_HOME", profile()?.join("cache"));
     command.env_remove("TORSADE_LOG").env("RUST_BACKTRACE", "1");
+    // Sockets that killed hosts leave behind lie there, too.
+    command.env("XDG_RUNTIME_DIR", profile()?.join("run"));
     Ok(command)
 }
 

@@ -14,8 +14,8 @@ use super::{Output, plugins};
 /// Reads the configuration, builds and loads its plugins, lists what they are granted, and says
 /// that all is right.
 pub(super) fn check(file: &Path, output: &Output) -> Result<()> {
-    let config = config::load(file)?;
-    output.start_log(config.log.as_deref())?;
+    let mut config = config::load(file)?;
+    output.start_log(Some(&mut config))?;
     let progress = output.progress();
     let plugins = plugins::load(&config, progress)?;
     let checking = progress.step("checking");

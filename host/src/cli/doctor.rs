@@ -20,8 +20,8 @@ with the default limits may have. Ends with 0 where this machine carries it, and
 /// Prints what this machine carries, and says whether that is enough for the configuration, or for
 /// a service with the default limits.
 pub(super) fn doctor(file: Option<&Path>, output: &Output) -> Result<bool> {
-    let config = file.map(config::load).transpose()?;
-    output.start_log(config.as_ref().and_then(|config| config.log.as_deref()))?;
+    let mut config = file.map(config::load).transpose()?;
+    output.start_log(config.as_mut())?;
     let walls = Walls::read();
     let (goal, of) = match &config {
         Some(config) => (Goal::of(config, &walls), config.file.display().to_string()),

@@ -4,10 +4,13 @@ pub mod build;
 mod cert;
 mod check;
 mod doctor;
+mod log;
 mod passwd;
 mod plugins;
 pub mod progress;
+mod remote;
 mod toolchain;
+pub mod top;
 mod up;
 mod watch;
 
@@ -15,14 +18,11 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
+use crate::config::Config;
 use progress::Progress;
-
-/// The filter where none is given.
-const LOG_DEFAULT: &str = "info";
 
 const ABOUT: &str = "Serves network protocols that are written as sandboxed WebAssembly plugins";
 
@@ -47,6 +47,7 @@ Examples:
   torsade doctor                    tell what this machine carries
   torsade build guests/echo         make a component of a guest
   torsade cert localhost            make a certificate, for development
+  torsade top examples/site         show what a host does, live
   torsade passwd users alice        set the password of a user, in a file that `grants` names
   torsade -v --log debug up         with more words
 
@@ -58,7 +59,8 @@ Environment:
 Exit status:
   0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did, or it had
      only stdio: to serve, which has ended
-  1  it failed while serving; for `doctor`: this machine doesn't carry the goal
+  1  it failed while serving; for `doctor`: this machine doesn't carry the goal; for `status`, `top`,
+     `stop` and `reload`: no host answers, or it refuses
   2  it was asked for what can't be done: bad arguments, a mistake in the configuration, a plugin
      that can't be built or loaded, an endpoint that can't be bound; nothing was served";
 
@@ -118,6 +120,32 @@ enum Command {
     /// Make a certificate with its key, signed by itself or by an authority of one's own
     #[command(after_help = cert::HELP)]
     Cert(cert::Arguments),
+    /// Tell what a host serves, and what it has counted
+    Status {
+        #[command(flatten)]
+        host: remote::Host,
+        /// As one object of JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the same live, in a terminal
+    #[command(after_help = top::HELP)]
+    Top {
+        #[command(flatten)]
+        host: remote::Host,
+    },
+    /// Stop one service of a host: no more connections come, those that are open may go on for `grace`
+    Stop {
+        /// The service's name
+        service: String,
+        #[command(flatten)]
+        host: remote::Host,
+    },
+    /// Have a host read its configuration anew, as SIGHUP does
+    Reload {
+        #[command(flatten)]
+        host: remote::Host,
+    },
     /// Set a user's password, or certificate, in a file of users
     #[command(after_help = passwd::HELP)]
     Passwd(passwd::Arguments),
@@ -140,6 +168,9 @@ struct Output {
     /// Which lines the log has: a level, or levels by part, such as "info,torsade=debug"
     #[arg(long, global = true, value_name = "FILTER", env = "TORSADE_LOG")]
     log: Option<String>,
+    /// What a line of the log looks like
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<log::Format>,
     /// Say more: what cargo prints, and lines of level debug; twice: of level trace
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
@@ -169,6 +200,10 @@ pub fn main() -> ExitCode {
         Command::Passwd(arguments) => passwd::passwd(&arguments, &output).map_err(Failure::Input),
         Command::Check { file, limits: true } => check::limits(&file).map_err(Failure::Input),
         Command::Check { file, .. } => check::check(&file, &output).map_err(Failure::Input),
+        Command::Status { host, json } => remote::status(&host, json),
+        Command::Top { host } => top::top(&host),
+        Command::Stop { service, host } => remote::stop(&host, service),
+        Command::Reload { host } => remote::reload(&host),
         Command::Doctor { file } => match doctor::doctor(file.as_deref(), &output) {
             Ok(true) => Ok(()),
             Ok(false) => return ExitCode::from(1),
@@ -195,24 +230,16 @@ impl Output {
         }
     }
 
-    /// Begins to write the log to standard error. `configured` is what the configuration says; what
-    /// is said here goes before it.
-    fn start_log(&self, configured: Option<&str>) -> Result<()> {
+    /// Begins to write the log to standard error. What is said here goes before what the
+    /// configuration says.
+    fn start_log(&self, config: Option<&mut Config>) -> Result<log::Log> {
         let said = match (self.quiet, self.verbose) {
             (true, _) => Some("error"),
             (false, 0) => None,
             (false, 1) => Some("info,torsade=debug"),
             (false, _) => Some("info,torsade=trace"),
         };
-        let filter = self.log.as_deref().or(said).or(configured).unwrap_or(LOG_DEFAULT);
-        let filter = EnvFilter::try_new(filter)
-            .map_err(|error| anyhow!("--log: {filter:?} is not a filter for logs: {error}"))?;
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr)
-            .try_init()
-            .map_err(|error| anyhow!("the log can't be started: {error}"))
+        log::start(self.log.as_deref().or(said), self.log_format, config)
     }
 }
 
@@ -231,9 +258,10 @@ mod tests {
     fn help_says_what_the_statuses_mean() {
         let help = Arguments::command().render_long_help().to_string();
         for word in
-            ["up", "build", "cert", "check", "doctor", "passwd", "Exit status:", "TORSADE_LOG"]
+            ["up", "build", "cert", "check", "doctor", "passwd", "status", "top", "stop", "reload"]
         {
-            assert!(help.contains(word), "{word}\n{help}");
+            assert!(help.contains(&format!("\n  {word} ")), "{word}\n{help}");
         }
+        assert!(help.contains("Exit status:") && help.contains("TORSADE_LOG"), "{help}");
     }
 }

@@ -10,6 +10,7 @@ use crate::capability::credentials::NewUser;
 use crate::config::{self, Config};
 use crate::server::{self, Inherited, MadeUsers, Reload, Server};
 
+use super::log::Log;
 use super::progress::Progress;
 use super::{Failure, Output, plugins, watch};
 
@@ -23,9 +24,9 @@ pub(super) fn up(file: &Path, watch: bool, output: &Output) -> Result<(), Failur
     // They are told whatever else is: nobody can find them out later.
     let _ = io::stderr().write_all(passwords(&made).as_bytes());
     drop(made);
-    let (server, has_stdio) = started.map_err(Failure::Input)?;
+    let (server, has_stdio, log) = started.map_err(Failure::Input)?;
     let progress = output.progress();
-    server.reload_from(Loader { file: file.to_owned(), progress });
+    server.reload_from(Loader { file: file.to_owned(), progress, log });
     if watch {
         watch::start(file, server.control(), progress).map_err(Failure::Input)?;
     }
@@ -45,12 +46,14 @@ pub(super) fn up(file: &Path, watch: bool, output: &Output) -> Result<(), Failur
 struct Loader {
     file: PathBuf,
     progress: Progress,
+    log: Log,
 }
 
 impl Reload for Loader {
     fn load(&mut self) -> anyhow::Result<(Config, Vec<Vec<u8>>)> {
-        let config = config::load(&self.file)?;
+        let mut config = config::load(&self.file)?;
         let plugins = plugins::load(&config, self.progress)?;
+        self.log.follow(&mut config);
         Ok((config, plugins))
     }
 
@@ -64,9 +67,9 @@ fn start(
     output: &Output,
     mut inherited: Inherited,
     made: &mut Vec<MadeUsers>,
-) -> anyhow::Result<(Server, bool)> {
-    let config = config::load(file)?;
-    output.start_log(config.log.as_deref())?;
+) -> anyhow::Result<(Server, bool, Log)> {
+    let mut config = config::load(file)?;
+    let log = output.start_log(Some(&mut config))?;
     let has_stdio = config.has_stdio();
     if has_stdio {
         // Before what builds plugins could read or write there.
@@ -77,7 +80,7 @@ fn start(
     // What builds plugins, or installs their target, is done.
     server::forbid_new_privileges()?;
     let _compiling = progress.step("starting");
-    Ok((Server::start(&config, &plugins, inherited, made)?, has_stdio))
+    Ok((Server::start(&config, &plugins, inherited, made)?, has_stdio, log))
 }
 
 /// What is told of users who were made: once, and not in the log.

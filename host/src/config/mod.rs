@@ -5,6 +5,7 @@ mod field;
 mod grants;
 mod json;
 mod limits;
+mod observed;
 mod peers;
 mod service;
 mod tls;
@@ -27,6 +28,7 @@ pub use error::ConfigError;
 use error::Mistakes;
 use field::{Field, Lines, Section};
 pub use limits::{Limit, LimitLines, Limits, Source};
+pub use observed::{Admin, LogFormat};
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT, WhenFull};
 pub use tls::{Clients, Tls};
 pub use units::Share;
@@ -73,7 +75,10 @@ const READER_STACK: usize = 16 * 1024 * 1024;
 /// |---|---|
 /// | `workers` | threads that serve, each with its own reactor; the default is one for each core |
 /// | `grace` | how long connections may go on after a stop was asked for: `"10s"` |
+/// | `admin` | where the socket is through which the host is asked: an [`Admin`] |
+/// | `metrics` | `{ listen = "127.0.0.1:9090" }`: where a Prometheus asks |
 /// | `log` | which lines the log has, in `tracing`'s syntax: `"info,torsade=debug"` |
+/// | `log-format` | `"text"` or `"json"` |
 /// | `state` | the folder in which services keep what outlives them: `"/var/lib/torsade"` |
 /// | `user`, `group` | who the host is once it has bound its endpoints: a [`User`] |
 /// | `service.NAME` | a [`Service`] |
@@ -87,6 +92,12 @@ pub struct Config {
     pub grace: Duration,
     /// `log`, a filter that was found to be well formed.
     pub log: Option<String>,
+    /// `log-format`.
+    pub log_format: LogFormat,
+    /// `admin`.
+    pub admin: Admin,
+    /// `metrics.listen`: TCP, or a Unix socket.
+    pub metrics: Option<Endpoint>,
     /// `state`, joined to the folder of the file. It may not exist yet.
     pub state: PathBuf,
     /// `user` and `group`; `None` to stay who it is.
@@ -102,13 +113,40 @@ pub struct Config {
 /// # Errors
 /// Where the file can't be read, and for all mistakes in it, each with its line.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let file = match (path.is_dir(), path == Path::new(".")) {
+    let file = file_of(path);
+    let bytes = read(&file).map_err(|problem| ConfigError::whole_file(&file, problem))?;
+    parse(&file, &bytes)
+}
+
+/// Where the admin socket of the host may be that serves the configuration in a file, or in
+/// [`FILE_NAME`] of a folder: see [`Admin::places`]. All else in the file may be wrong by now.
+///
+/// # Errors
+/// Where the file can't be read, or is not TOML; and for a mistake in the key `admin`.
+pub fn admin_places(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let file = file_of(path);
+    let bytes = read(&file).map_err(|problem| ConfigError::whole_file(&file, problem))?;
+    on_large_stack(&file, || {
+        let text = String::from_utf8_lossy(&bytes);
+        let mut mistakes = Mistakes::default();
+        let root = DeTable::parse(&text).map_err(|error| not_toml(&file, &text, &error))?;
+        let lines = Lines::of(&text);
+        let mut section = Section::root(root.get_ref(), &lines);
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let admin = observed::admin(&mut section, folder, &mut mistakes).unwrap_or_default();
+        match mistakes.is_empty() {
+            true => Ok(admin.places(&file)),
+            false => Err(ConfigError::new(&file, &text, mistakes)),
+        }
+    })
+}
+
+fn file_of(path: &Path) -> PathBuf {
+    match (path.is_dir(), path == Path::new(".")) {
         (true, true) => PathBuf::from(FILE_NAME),
         (true, false) => path.join(FILE_NAME),
         (false, _) => path.to_owned(),
-    };
-    let bytes = read(&file).map_err(|problem| ConfigError::whole_file(&file, problem))?;
-    parse(&file, &bytes)
+    }
 }
 
 /// Checks the configuration in `bytes`, which are the content of `file`; see [`load`].
@@ -125,9 +163,16 @@ pub fn parse(file: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
             return Err(ConfigError::new(file, &valid, mistakes));
         }
     };
+    on_large_stack(file, || parse_text(file, text))
+}
+
+fn on_large_stack<T: Send>(
+    file: &Path,
+    read: impl FnOnce() -> Result<T, ConfigError> + Send,
+) -> Result<T, ConfigError> {
     let reader = thread::Builder::new().stack_size(READER_STACK);
     let result = thread::scope(|scope| {
-        let reader = reader.spawn_scoped(scope, || parse_text(file, text))?;
+        let reader = reader.spawn_scoped(scope, read)?;
         Ok(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     result.unwrap_or_else(|error: std::io::Error| {
@@ -139,19 +184,19 @@ fn parse_text(file: &Path, text: &str) -> Result<Config, ConfigError> {
     let mut mistakes = Mistakes::default();
     let config = match DeTable::parse(text) {
         Ok(root) => Config::read(file, root.get_ref(), &Lines::of(text), &mut mistakes),
-        Err(error) => {
-            mistakes.add(
-                "",
-                error.span().unwrap_or(0..0),
-                format!("not TOML: {}", error.message()),
-            );
-            return Err(ConfigError::new(file, text, mistakes));
-        }
+        Err(error) => return Err(not_toml(file, text, &error)),
     };
     match mistakes.is_empty() {
         true => Ok(config),
         false => Err(ConfigError::new(file, text, mistakes)),
     }
+}
+
+fn not_toml(file: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let mut mistakes = Mistakes::default();
+    let at = error.span().unwrap_or(0..0);
+    mistakes.add("", at, format!("not TOML: {}", error.message()));
+    ConfigError::new(file, text, mistakes)
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
@@ -172,6 +217,11 @@ impl Config {
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let grace = section.time("grace", Duration::ZERO..=GRACE_MAX, GRACE_DEFAULT, mistakes);
         let log = section.field("log").and_then(|field| mistakes.keep(filter(&field)));
+        let format = section.field("log-format");
+        let format = format.and_then(|field| mistakes.keep(observed::log_format(&field)));
+        let admin = observed::admin(&mut section, folder, mistakes).unwrap_or_default();
+        let metrics = section.field("metrics");
+        let metrics = metrics.and_then(|field| observed::metrics(&field, folder, mistakes));
         let state = section.field("state").and_then(|field| mistakes.keep(state(&field, folder)));
         let user = user::read(&mut section, mistakes);
         let tables = section.field("service").and_then(|field| mistakes.keep(field.table()));
@@ -195,7 +245,18 @@ impl Config {
             _ => {}
         }
         let state = state.unwrap_or_else(|| folder.join(STATE_DEFAULT));
-        Self { file: file.to_owned(), workers, grace, log, state, user, services }
+        Self {
+            file: file.to_owned(),
+            workers,
+            grace,
+            log,
+            log_format: format.unwrap_or_default(),
+            admin,
+            metrics,
+            state,
+            user,
+            services,
+        }
     }
 
     /// Whether some service is to have standard input and output.

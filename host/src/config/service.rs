@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value};
 use toml::Spanned;
+use tracing::level_filters::LevelFilter;
 
 use crate::grants::Grants;
 use crate::transport::endpoint::{Carries, Endpoint};
@@ -17,7 +18,9 @@ use crate::transport::peers::Peers;
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
 use super::tls::{self, Tls};
-use super::{ENDPOINTS_MAX, GRANTED_MAX, LimitLines, Limits, WORKERS_MAX, grants, json, peers};
+use super::{
+    ENDPOINTS_MAX, GRANTED_MAX, LimitLines, Limits, WORKERS_MAX, grants, json, observed, peers,
+};
 
 /// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
 /// given: this host's own.
@@ -40,6 +43,7 @@ const NAME_MAX: usize = 64;
 /// | `instances` | `"per-connection"` (the default) or `"per-worker"` (where all endpoints are for datagrams) |
 /// | `workers` | on how many workers it runs; the default is all |
 /// | `when-full` | `"wait"` (the default) or `"refuse"`: what becomes of a connection too many |
+/// | `log` | the level of the lines about it, and of its plugin's own: `"debug"` |
 /// | `limits` | [`Limits`] |
 /// | `grants` | [`Grants`]; without it the plugin reaches nothing |
 /// | `tls` | [`Tls`]; without it what it listens on is plain, or has certificates of its own |
@@ -62,6 +66,9 @@ pub struct Service {
     pub workers: Option<usize>,
     /// What becomes of a new connection while there are as many as there may be.
     pub when_full: WhenFull,
+    /// The level of the log's lines about it, and of its plugin's own; `None` for what the host's
+    /// `log` says.
+    pub log: Option<LevelFilter>,
     /// What it may use.
     pub limits: Limits,
     /// Where in the file its limits stand.
@@ -132,6 +139,8 @@ impl Service {
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let when_full = section.field("when-full");
         let when_full = when_full.and_then(|field| mistakes.keep(when_full_of(&field)));
+        let log = section.field("log");
+        let log = log.and_then(|field| mistakes.keep(observed::level(&field)));
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
         let (limits, limit_lines) = limits.unwrap_or_default();
         let grants = section.field("grants").map(|field| grants::read(&field, folder, mistakes));
@@ -150,6 +159,7 @@ impl Service {
             instances,
             workers,
             when_full: when_full.unwrap_or_default(),
+            log,
             limits,
             limit_lines,
             grants: grants.unwrap_or_default(),

@@ -204,7 +204,7 @@ fn mistakes_in_a_service() {
     let table = [
         (
             "lisen = []",
-            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, allow, deny, instances, workers, when-full, limits, grants, tls, config",
+            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, allow, deny, instances, workers, when-full, log, limits, grants, tls, config",
         ),
         ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
         (
@@ -399,7 +399,7 @@ fn mistakes_elsewhere() {
         ("", "torsade.toml:1:1: it has no service; write [service.NAME], and below it plugin"),
         (
             "worker = 1",
-            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, state, user, group, service",
+            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, log-format, admin, metrics, state, user, group, service",
         ),
         (
             "workers = 2\n[service.s]\nplugin = \"p.wasm\"\nworkers = 3",

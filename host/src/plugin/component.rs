@@ -12,7 +12,7 @@ use super::compiling::within;
 use super::engine::{Compiler, Engines, EnginesConfig};
 use super::job::JobCode;
 use super::limits::Limits;
-use super::outbox::Guest;
+use super::outbox::{Guest, LogLevel};
 use super::words::plain;
 use crate::grants::{Clear, Grant, Grants};
 
@@ -28,6 +28,8 @@ pub struct Plugin {
     pub(super) services: Arc<[ServiceFacts]>,
     /// Where passwords may be said to its instances, if they may know who somebody is.
     pub(super) credentials: Option<Clear>,
+    /// The least important of their lines that is written, where the service says so.
+    pub(super) log_level: Option<LogLevel>,
     pooled: bool,
 }
 
@@ -119,12 +121,27 @@ impl Plugin {
         };
         let compiler = compiler.clone();
         let credentials = grants.credentials.as_ref().map(|users| users.plain);
-        Ok(Self { compiler, pre, exports, jobs, services: Arc::default(), credentials, pooled })
+        Ok(Self {
+            compiler,
+            pre,
+            exports,
+            jobs,
+            services: Arc::default(),
+            credentials,
+            log_level: None,
+            pooled,
+        })
     }
 
     /// Says what the instances that are made from now on are told that the host serves.
     pub fn set_services(&mut self, services: Arc<[ServiceFacts]>) {
         self.services = services;
+    }
+
+    /// Says which lines of the instances that are made from now on are written, whatever the outbox
+    /// says that is lent to them.
+    pub fn set_log_level(&mut self, level: LogLevel) {
+        self.log_level = Some(level);
     }
 
     /// Whether its instances lie in pooled slots.

@@ -58,10 +58,11 @@ impl random::Host for Guest {
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, message: String) -> Result<()> {
-        let (level, lent) = (log_level(level), self.lent());
-        if level > lent.log_level {
+        let level = log_level(level);
+        if level > self.log_level() {
             return Ok(());
         }
+        let lent = self.lent();
         if lent.log.len() >= LOG_LINES {
             lent.log_lost += 1;
             return Ok(());
@@ -71,7 +72,7 @@ impl log::Host for Guest {
     }
 
     fn enabled(&mut self, level: log::Level) -> Result<bool> {
-        Ok(log_level(level) <= self.lent().log_level)
+        Ok(log_level(level) <= self.log_level())
     }
 }
 

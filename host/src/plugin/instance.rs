@@ -19,6 +19,7 @@ use super::outbox::{Guest, Outbox, PendingHandle, TransportHandle};
 use super::words::plain;
 use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
+use crate::figures::Event;
 
 mod datagrams;
 
@@ -85,6 +86,9 @@ pub struct Fault {
     pub backtrace: String,
     /// The key of the limit that was reached, if one was.
     pub limit: Option<&'static str>,
+    /// That key, or what kind of trap it was: `unreachable`, `memory-access`, `stack-overflow`,
+    /// `arithmetic`, `indirect-call`, `other`; `contract` where a call broke the contract.
+    pub kind: &'static str,
 }
 
 impl fmt::Display for Fault {
@@ -114,6 +118,7 @@ impl Instance {
         store.data_mut().outbox = lent.take();
         store.data_mut().services = Arc::clone(&plugin.services);
         store.data_mut().credentials = plugin.credentials;
+        store.data_mut().log_level = plugin.log_level;
         arm(&mut store, metering, start_allowed(limits.start_deadline));
         let watch = Stopwatch::start(store.data().outbox.as_deref());
         let exports = Exports::load(plugin, &mut store);
@@ -133,7 +138,7 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<Result<Option<u64>, String>, Fault> {
         let allowed = start_allowed(self.start_deadline);
-        self.enter_for(allowed, lent, |exports, store| {
+        self.enter_for(Event::Start, allowed, lent, |exports, store| {
             Ok(match exports.plugin.call_start(&mut *store, config)? {
                 Ok(deferred) => Ok(give(store, deferred)?),
                 Err(refusal) => Err(plain(refusal, REFUSAL_BYTES)),
@@ -149,7 +154,7 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<Option<Protocol>, Fault> {
         let ConnFacts { conn, local, peer, room, tls } = facts;
-        self.enter(lent, |exports, store| {
+        self.enter(Event::BuildProtocol, lent, |exports, store| {
             store.data_mut().may_hold_another()?;
             let encrypted = tls.is_some();
             let handle =
@@ -169,7 +174,7 @@ impl Instance {
         data: &[u8],
         lent: &mut Option<Box<Outbox>>,
     ) -> Handled {
-        self.enter(lent, |exports, store| {
+        self.enter(Event::DataReceived, lent, |exports, store| {
             let deferred = streams(exports)?.protocol().call_data_received(
                 &mut *store,
                 protocol.guest,
@@ -185,7 +190,7 @@ impl Instance {
         protocol: Protocol,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
-        self.enter(lent, |exports, store| {
+        self.enter(Event::WriteDrained, lent, |exports, store| {
             streams(exports)?.protocol().call_write_drained(store, protocol.guest)
         })
     }
@@ -196,7 +201,7 @@ impl Instance {
         protocol: Protocol,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
-        self.enter(lent, |exports, store| match &exports.half_close {
+        self.enter(Event::ReadConnectionLost, lent, |exports, store| match &exports.half_close {
             Some(half_close) => half_close.call_read_connection_lost(store, protocol.guest),
             None => Ok(()),
         })
@@ -208,7 +213,7 @@ impl Instance {
         protocol: Protocol,
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
-        self.enter(lent, |exports, store| match &exports.handshake {
+        self.enter(Event::HandshakeCompleted, lent, |exports, store| match &exports.handshake {
             Some(handshake) => handshake.call_handshake_completed(store, protocol.guest),
             None => Ok(()),
         })
@@ -224,7 +229,7 @@ impl Instance {
     ) -> Result<(), Fault> {
         self.set_closing(protocol);
         let reason = types::Reason { code: code.to_owned(), message: message.to_owned() };
-        self.enter(lent, |exports, store| {
+        self.enter(Event::ConnectionLost, lent, |exports, store| {
             let protocols = streams(exports)?.protocol();
             protocols.call_connection_lost(&mut *store, protocol.guest, &reason)?;
             protocol.guest.resource_drop(store)
@@ -234,7 +239,7 @@ impl Instance {
     /// `plugin.fired`.
     pub fn fired(&mut self, id: u64, outcome: Outcome, lent: &mut Option<Box<Outbox>>) -> Handled {
         self.forget_deferred();
-        self.enter(lent, |exports, store| {
+        self.enter(Event::Fired, lent, |exports, store| {
             let outcome = store.data_mut().keep_outcome(outcome)?;
             let deferred = exports.plugin.call_fired(&mut *store, id, outcome)?;
             give(store, deferred)
@@ -243,10 +248,15 @@ impl Instance {
 
     /// `stopping.stopping`. Only where the plugin exports it.
     pub fn stopping(&mut self, lent: &mut Option<Box<Outbox>>) -> Result<(), Fault> {
-        self.enter(lent, |exports, store| match &exports.stopping {
+        self.enter(Event::Stopping, lent, |exports, store| match &exports.stopping {
             Some(stopping) => stopping.call_stopping(store),
             None => Ok(()),
         })
+    }
+
+    /// Bytes of its linear memories.
+    pub fn memory(&self) -> usize {
+        self.store.data().usage.memory()
     }
 
     /// A deferred was forgotten before it fired: another may be made in its place.
@@ -284,22 +294,27 @@ impl Instance {
 
     fn enter<R>(
         &mut self,
+        event: Event,
         lent: &mut Option<Box<Outbox>>,
         call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
         let allowed = Allowed { time: self.store.data().limits.deadline, key: "deadline" };
-        self.enter_for(allowed, lent, call)
+        self.enter_for(event, allowed, lent, call)
     }
 
     /// The one way into the guest. What it asked for lies in `lent` afterwards; where it failed,
     /// nothing does.
     fn enter_for<R>(
         &mut self,
+        event: Event,
         allowed: Allowed,
         lent: &mut Option<Box<Outbox>>,
         call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
         debug_assert!(lent.as_ref().is_some_and(|lent| lent.is_empty()), "effects are applied");
+        if let Some(lent) = lent {
+            lent.event = event;
+        }
         mem::swap(&mut self.store.data_mut().outbox, lent);
         arm(&mut self.store, self.metering, allowed);
         let watch = Stopwatch::start(self.store.data().outbox.as_deref());
@@ -444,7 +459,8 @@ pub(super) fn fault(
     error: &wasmtime::Error,
 ) -> Fault {
     let backtrace = error.downcast_ref::<WasmBacktrace>().map(symbols).unwrap_or_default();
-    let what = match error.downcast_ref::<Trap>() {
+    let trap = error.downcast_ref::<Trap>();
+    let what = match trap {
         Some(Trap::OutOfFuel) => "an event took more instructions than it may".to_owned(),
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
@@ -459,7 +475,20 @@ pub(super) fn fault(
         Some(key) => format!("{what} (limits.{key} was reached)"),
         None => what,
     };
-    Fault { message, backtrace, limit }
+    Fault { message, backtrace, limit, kind: limit.unwrap_or(trap.map_or("contract", kind_of)) }
+}
+
+fn kind_of(trap: &Trap) -> &'static str {
+    match trap {
+        Trap::BadConversionToInteger | Trap::IntegerDivisionByZero | Trap::IntegerOverflow => {
+            "arithmetic"
+        }
+        Trap::BadSignature | Trap::IndirectCallToNull | Trap::TableOutOfBounds => "indirect-call",
+        Trap::HeapMisaligned | Trap::MemoryOutOfBounds => "memory-access",
+        Trap::StackOverflow => "stack-overflow",
+        Trap::UnreachableCodeReached => "unreachable",
+        _ => "other",
+    }
 }
 
 /// A function a line, without wasmtime's heading. The plugin has named them: no name begins a line.

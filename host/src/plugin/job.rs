@@ -41,12 +41,13 @@ impl Plugin {
     pub fn job(
         &self,
         limits: Arc<Limits>,
-        outbox: Box<Outbox>,
+        mut outbox: Box<Outbox>,
         config: Arc<str>,
         name: String,
         input: Vec<u8>,
     ) -> Option<Job> {
         let code = self.jobs.clone()?;
+        outbox.log_level = self.log_level.unwrap_or(outbox.log_level);
         Some(Job { code, limits, outbox, config, name, input })
     }
 }

@@ -51,6 +51,11 @@ impl Usage {
             reached: None,
         }
     }
+
+    /// Bytes of all linear memories.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
 }
 
 impl ResourceLimiter for Usage {

@@ -21,6 +21,7 @@ use crate::capability::resolver::Family;
 use crate::capability::sql::Statement;
 use crate::capability::tls_session::Session;
 use crate::capability::{Address, Outcome};
+use crate::figures::Event;
 use crate::grants::Clear;
 
 /// Something that a plugin asked for. The reactor does it after the event.
@@ -192,6 +193,8 @@ pub struct Outbox {
     pub stopwatch: Option<fn() -> Instant>,
     /// What events have taken since this was last asked.
     pub took: Duration,
+    /// The event that ran last.
+    pub event: Event,
     pub(crate) random: StdRng,
     /// The number of the next deferred: unique in the worker.
     next_deferred: u64,
@@ -242,6 +245,7 @@ impl Outbox {
             wall: Duration::ZERO,
             stopwatch: None,
             took: Duration::ZERO,
+            event: Event::Start,
             random: StdRng::from_seed(seed),
             next_deferred: 1,
         }
@@ -309,6 +313,8 @@ pub(crate) struct Guest {
     pub(super) services: Arc<[ServiceFacts]>,
     /// Where passwords may be said to it, if it may know who somebody is.
     pub(super) credentials: Option<Clear>,
+    /// The least important level that is written, where it isn't the outbox' own.
+    pub(super) log_level: Option<LogLevel>,
     /// Bytes that its outcomes hold.
     kept: usize,
     /// Deferreds that have neither fired nor been forgotten.
@@ -386,6 +392,7 @@ impl Guest {
             is_job: false,
             services: Arc::default(),
             credentials: None,
+            log_level: None,
             kept: 0,
             in_flight: 0,
             usage: Usage::new(&limits),
@@ -398,6 +405,11 @@ impl Guest {
     /// What the worker lent for this event.
     pub(super) fn lent(&mut self) -> &mut Outbox {
         self.outbox.as_mut().expect("imports are called in an event, and an event lends an outbox")
+    }
+
+    /// The least important level that is written.
+    pub(super) fn log_level(&mut self) -> LogLevel {
+        self.log_level.unwrap_or_else(|| self.lent().log_level)
     }
 
     /// Records an effect, or traps at the limit.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use faulty::FaultyPool;
 pub use sim::SimPool;
 pub use stop::{Stop, Stopped};
-pub use threads::{Crew, Threads, ThreadsHandle};
+pub use threads::{Crew, Gauge, Load, Threads, ThreadsHandle};
 
 /// A piece of blocking work. It runs on another thread, and its result comes back to the worker.
 pub type Work<T> = Box<dyn FnOnce() -> T + Send>;

@@ -1,5 +1,6 @@
 //! Threads that do blocking work, shared by the workers.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,7 +34,7 @@ impl<T: Send + 'static> Threads<T> {
     /// begun when the threads stopped. Fails where the system refuses a thread.
     pub fn new(crew: impl Fn(Lane) -> Crew, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
         let shared = |_| {
-            let queue = Queue { tasks: Turns::new(0), closed: false };
+            let queue = Queue { tasks: Turns::new(0), threads: 0, closed: false };
             Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), lost })
         };
         // From here on an early return stops and joins what has been started.
@@ -61,7 +62,9 @@ impl<T: Send + 'static> Threads<T> {
                 })?;
                 self.threads.push((lane, thread));
             }
-            self.lanes[lane as usize].lock().tasks.share(shared);
+            let mut queue = self.lanes[lane as usize].lock();
+            queue.threads = self.threads.iter().filter(|(of, _)| *of == lane).count();
+            queue.tasks.share(shared);
         }
         Ok(())
     }
@@ -75,6 +78,42 @@ impl<T: Send + 'static> Threads<T> {
             results,
             under_way: HashMap::new(),
         }
+    }
+}
+
+impl<T> Threads<T> {
+    /// A look at what the threads do, for who watches them from outside.
+    pub fn gauge(&self) -> Gauge<T> {
+        Gauge(self.lanes.clone())
+    }
+}
+
+/// Tells what the [`Threads`] do.
+pub struct Gauge<T>(Lanes<T>);
+
+/// What the threads of a lane do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Load {
+    /// The lane.
+    pub lane: Cow<'static, str>,
+    /// How many threads it has.
+    pub threads: u64,
+    /// How many of them work.
+    pub busy: u64,
+    /// How many pieces of work wait for one.
+    pub waiting: u64,
+}
+
+impl<T> Gauge<T> {
+    /// What the threads of each lane do now.
+    pub fn read(&self) -> Vec<Load> {
+        let load = |(lane, shared): (Lane, &Arc<Shared<T>>)| {
+            let queue = shared.lock();
+            let (busy, waiting) = queue.tasks.load();
+            let [threads, busy, waiting] = [queue.threads, busy, waiting].map(|n| n as u64);
+            Load { lane: Cow::Borrowed(lane.name()), threads, busy, waiting }
+        };
+        Lane::ALL.into_iter().zip(&self.0).map(load).collect()
     }
 }
 
@@ -193,6 +232,8 @@ const UNPOISONED: &str = "no work runs while the queue is locked, so no panic po
 
 struct Queue<T> {
     tasks: Turns<Task<T>>,
+    /// How many threads take from it.
+    threads: usize,
     closed: bool,
 }
 
@@ -305,6 +346,9 @@ mod tests {
             assert!(handle.submit(lane, &"a".into(), ticket, Box::new(|| 0)).is_ok());
         }
         assert_eq!(take(&mut handle, &woken, 3), [(2, 0), (3, 0), (4, 0)]);
+        let names = threads.gauge().read().swap_remove(Lane::Names as usize);
+        let wanted = Load { lane: "names".into(), threads: 1, busy: 1, waiting: 0 };
+        assert_eq!(names, wanted);
         open.send(()).unwrap();
         assert_eq!(take(&mut handle, &woken, 1), [(1, 1)]);
     }

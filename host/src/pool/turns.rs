@@ -67,6 +67,14 @@ impl<T> Turns<T> {
         }
     }
 
+    /// How many tasks are under way, and how many wait.
+    pub(super) fn load(&self) -> (usize, usize) {
+        let tasks = self.services.values();
+        tasks.fold((0, 0), |(busy, waiting), tasks| {
+            (busy + tasks.under_way, waiting + tasks.waiting.len())
+        })
+    }
+
     /// All that waits.
     pub(super) fn take_waiting(&mut self) -> Vec<(Arc<str>, T)> {
         self.turns.clear();
@@ -104,7 +112,10 @@ mod tests {
 
     #[test]
     fn services_take_turns_and_keep_their_order() {
-        assert_eq!(begun(&mut turns(9, "aaaabbc")), [0, 4, 6, 1, 5, 2, 3]);
+        let mut turns = turns(9, "aaaabbc");
+        assert_eq!(turns.load(), (0, 7));
+        assert_eq!(begun(&mut turns), [0, 4, 6, 1, 5, 2, 3]);
+        assert_eq!(turns.load(), (7, 0));
     }
 
     #[test]

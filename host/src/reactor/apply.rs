@@ -203,8 +203,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             && let Err(e) = option(&mut self.net, conn.stream.io())
         {
             // It makes a connection better, and is no reason to end one.
-            let peer = conn.peer();
-            tracing::debug!(%peer, "can't set an option of the socket: {e}");
+            let name = &*self.services[conn.service()].settings.name;
+            tracing::debug!(service = name, peer = %conn.peer(), "can't set an option: {e}");
         }
     }
 

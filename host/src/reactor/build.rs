@@ -50,11 +50,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         let proxied = settings.is_proxied(origin);
         if proxied && !settings.trusts(&peer) {
-            self.turn_away(service, &peer, "trusted-proxies doesn't have the peer");
+            self.turn_away(service, &peer, "trusted-proxies");
             return self.net.close(socket);
         }
         if !settings.census.enter() {
-            self.reached(service, settings.full);
+            let full = settings.full;
+            self.reached(service, full);
+            self.figures(service).refuse(full);
             return self.net.close(socket);
         }
         // Whose connection it is a proxy has yet to say.
@@ -92,7 +94,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             None => self.on_ready_to_build(id),
             Some(Ok(tls)) => self.begin_handshake(id, tls, Securing::Accepted),
             Some(Err(e)) => {
-                tracing::error!("can't begin TLS: {e}");
+                if let Some(conn) = self.conns.get(id) {
+                    let name = &*self.services[conn.service].settings.name;
+                    tracing::error!(service = name, peer = %conn.peer, "can't begin TLS: {e}");
+                }
                 self.give_up_conn(id, "TLS could not begin");
             }
         }
@@ -116,6 +121,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             held: None,
             paused: false,
             room: self.services[service].settings.unsent_high,
+            sent: 0,
             owes_drained: false,
             is_again: false,
             is_touched: false,
@@ -137,6 +143,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         };
         self.services[service].conns += 1;
         self.conns.fill(id, conn);
+        self.count_opened(service, origin);
     }
 
     /// From now on a connection is one of the life's.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::arena::Id;
 use crate::capability;
+use crate::figures::Count;
 use crate::net::{Address, Net, Ready};
 use crate::plugin::{Origin, Protocol};
 use crate::pool::Pool;
@@ -36,6 +37,8 @@ pub(super) struct Conn<S> {
     /// What `room` tells the plugin: it shrinks with each write, sent or not, until it is told
     /// anew.
     pub(super) room: usize,
+    /// How many bytes of what was sent are counted.
+    pub(super) sent: u64,
     /// `room` was 0: the protocol is owed a `write-drained`.
     pub(super) owes_drained: bool,
     pub(super) is_again: bool,
@@ -70,6 +73,12 @@ pub(super) struct Conn<S> {
 }
 
 impl<S> Conn<S> {
+    /// How many bytes were sent since this was last asked.
+    pub(super) fn newly_sent(&mut self) -> u64 {
+        let sent = self.stream.sent();
+        sent - mem::replace(&mut self.sent, sent)
+    }
+
     pub(super) fn service(&self) -> usize {
         self.service
     }
@@ -133,6 +142,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let Some(conn) = self.conns.get_mut(id) else { return };
             match read {
                 Read::Data(n) => {
+                    self.figures(service)[Count::BytesReceived] += n as u64;
                     self.has_read(id, n);
                     self.deliver(id, life_id, protocol, n);
                 }
@@ -333,7 +343,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Closes the socket.
     pub(super) fn close(&mut self, id: ConnId<N::Stream>) {
-        let Some(conn) = self.conns.remove(id) else { return };
+        let Some(mut conn) = self.conns.remove(id) else { return };
+        self.count_closed(conn.service, conn.origin, conn.newly_sent());
         let service = &mut self.services[conn.service];
         service.conns -= 1;
         if conn.counted {

@@ -9,11 +9,12 @@ use super::Reactor;
 use super::conn::Place;
 use super::datagram;
 use super::seen::Seen;
-use super::service::Standing;
+use super::service::{ServiceSettings, Standing};
 use super::work::Answer;
 use crate::arena::Id;
 use crate::capability::{Failure, Outcome};
 use crate::deferred::{Deferreds, Pending};
+use crate::figures::Count;
 use crate::net::Net;
 use crate::plugin::{Fault, Instance, LogLevel, LogLine, Origin};
 use crate::pool::{Pool, Stop};
@@ -40,6 +41,8 @@ pub(super) struct Life {
     /// counts against the service's. What came to its own listeners counts while it is open.
     pub(super) counted: Vec<Option<IpAddr>>,
     pub(super) lasts: Lasts,
+    /// Bytes of its memories, as they are counted.
+    pub(super) memory: u64,
     /// When it was made.
     born: Instant,
     /// The room that its sandbox has taken, which goes before it.
@@ -157,12 +160,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             bound: 0,
             outgoing: 0,
             counted: Vec::new(),
+            memory: 0,
             lasts,
             born: self.told,
             claim,
         };
         self.services[service].lives += 1;
         let id = self.lives.insert(life);
+        let figures = self.figures(service);
+        figures[Count::Sandboxes] += 1;
+        figures[Count::SandboxesMade] += 1;
         let life = self.lives.get_mut(id).expect("just inserted");
         let started = life.instance.start(&config, &mut self.outbox);
         match self.after(id, None, started)? {
@@ -189,6 +196,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Ends a life, and all that only it wanted but its connections, which it had.
     pub(super) fn end_life(&mut self, id: Id<Life>) -> Option<Life> {
         let mut life = self.lives.remove(id)?;
+        self.count_ended(&life);
         let service = &mut self.services[life.service];
         service.lives -= 1;
         service.shared = service.shared.filter(|shared| *shared != id);
@@ -219,6 +227,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         result: Result<T, Fault>,
     ) -> Option<T> {
         self.write_log(id, conn);
+        self.count_event(id);
         if let Some(life) = self.lives.get(id) {
             self.charge(life.service, result.is_err());
         }
@@ -384,6 +393,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     fn log_fault(&mut self, service: usize, peer: &str, fault: &Fault) {
+        self.figures(service).trap(fault.kind);
         if let Some(key) = fault.limit {
             self.reached(service, key);
         }
@@ -420,10 +430,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let (mut lines, lost) = (mem::take(&mut lent.log), mem::take(&mut lent.log_lost));
         let mut refused = mem::take(&mut lent.refused);
         if let Some(service) = self.lives.get(id).map(|life| life.service) {
-            let peer = conn.and_then(|conn| self.peer(conn)).unwrap_or_default();
-            self.write_lines(service, &peer, &lines);
+            self.write_lines(service, conn, &lines);
             if lost > 0 && self.may_log(service) {
                 let name = &*self.services[service].settings.name;
+                let peer = conn.and_then(|conn| self.peer(conn));
                 tracing::warn!(service = name, peer, "{lost} more lines of one event are left out");
             }
             for (key, times) in &refused {
@@ -438,23 +448,42 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
-    /// Writes lines of a service's plugin.
-    pub(super) fn write_lines(&mut self, service: usize, peer: &str, lines: &[LogLine]) {
+    /// Writes lines of a service's plugin, with the connection that they are about, if it is one's.
+    ///
+    /// What they carry would be a span of each connection. That takes memory for as long as the
+    /// connection lives, and two calls into the log for each event, whether it logs or not; looking
+    /// it up for a line that is written costs nothing else.
+    pub(super) fn write_lines(&mut self, service: usize, conn: Option<u64>, lines: &[LogLine]) {
+        if lines.is_empty() {
+            return;
+        }
+        let peer = conn.and_then(|conn| self.peer(conn));
         for line in lines {
             if self.may_log(service) {
-                write_line(&self.services[service].settings.name, peer, line);
+                write_line(&self.services[service].settings, conn, peer.as_deref(), line);
             }
         }
     }
 }
 
-fn write_line(service: &str, peer: &str, line: &LogLine) {
-    let message = &line.message;
+fn write_line(
+    settings: &ServiceSettings,
+    connection: Option<u64>,
+    peer: Option<&str>,
+    line: &LogLine,
+) {
+    macro_rules! at {
+        ($level:ident) => {{
+            let (service, plugin) = (&*settings.name, &*settings.plugin_name);
+            let message = &line.message;
+            tracing::$level!(target: "plugin", service, plugin, connection, peer, "{message}");
+        }};
+    }
     match line.level {
-        LogLevel::Error => tracing::error!(target: "plugin", service, peer, "{message}"),
-        LogLevel::Warn => tracing::warn!(target: "plugin", service, peer, "{message}"),
-        LogLevel::Info => tracing::info!(target: "plugin", service, peer, "{message}"),
-        LogLevel::Debug => tracing::debug!(target: "plugin", service, peer, "{message}"),
-        LogLevel::Trace => tracing::trace!(target: "plugin", service, peer, "{message}"),
+        LogLevel::Error => at!(error),
+        LogLevel::Warn => at!(warn),
+        LogLevel::Info => at!(info),
+        LogLevel::Debug => at!(debug),
+        LogLevel::Trace => at!(trace),
     }
 }

@@ -268,7 +268,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 
     /// Closes a connection that is one too many. `false` where there is none.
-    fn refuse_one(&mut self, id: Id<Listener<N::Listener>>, service: usize, full: &str) -> bool {
+    fn refuse_one(
+        &mut self,
+        id: Id<Listener<N::Listener>>,
+        service: usize,
+        full: &'static str,
+    ) -> bool {
         let Some(listener) = self.listeners.get_mut(id) else { return false };
         match self.net.accept(&mut listener.socket) {
             Ok((stream, peer)) => {
@@ -277,7 +282,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 if let Some(connects) = &census.connects {
                     connects.charge(census.time(self.told), 1);
                 }
-                self.turn_away(service, &peer, &format!("limits.{full} is reached"));
+                self.turn_away(service, &peer, full);
                 self.net.close(stream);
                 true
             }

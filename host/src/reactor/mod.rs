@@ -5,6 +5,7 @@
 //! and applies what the plugin asked for. Applying calls no plugin; what must come back to one
 //! comes as an event of its own, when the turn settles.
 
+mod account;
 mod apply;
 mod build;
 mod conn;
@@ -56,6 +57,7 @@ use share::Aside;
 use throttle::Way;
 use work::Ticket;
 
+pub use account::{Account, Told};
 pub use policies::Policies;
 pub use restart::Restarts;
 pub use seen::{Counts, Seen};
@@ -69,6 +71,8 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     pool: P,
     room: Room,
     services: Services,
+    /// What is counted of them, by name.
+    accounts: Vec<Account>,
     listeners: Arena<Listener<N::Listener>>,
     conns: Arena<Conn<N::Stream>>,
     lives: Arena<Life>,
@@ -157,6 +161,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             pool,
             room: Room::endless(),
             services: Services::default(),
+            accounts: Vec::new(),
             listeners: Arena::default(),
             conns: Arena::default(),
             lives: Arena::default(),

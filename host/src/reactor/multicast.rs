@@ -48,22 +48,23 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// a new one.
     pub(super) fn undo_options(&mut self, id: SocketId<N::Datagrams>) {
         let Some(socket) = self.sockets.all.get_mut(id) else { return };
+        let settings = &self.services[socket.service].settings;
+        let name = &*settings.name;
         let place = match socket.origin {
             Origin::Accepted(endpoint) => {
-                let endpoints = &self.services[socket.service].settings.endpoints;
-                endpoints.get(endpoint as usize).and_then(Endpoint::place)
+                settings.endpoints.get(endpoint as usize).and_then(Endpoint::place)
             }
             Origin::Arrived(_) | Origin::Dialled(_) => None,
         };
         for option in take(&mut socket.options) {
             let option = option.initial(place.as_ref());
             if let Err(e) = self.net.set_datagrams(&mut socket.io, &option) {
-                tracing::debug!("can't set {option:?} of a socket: {e}");
+                tracing::debug!(service = name, "can't set {option:?} of a socket: {e}");
             }
         }
         for group in take(&mut socket.groups) {
             if let Err(e) = self.net.leave(&mut socket.io, &group) {
-                tracing::debug!("can't leave the group {}: {e}", group.group);
+                tracing::debug!(service = name, "can't leave the group {}: {e}", group.group);
             }
         }
     }

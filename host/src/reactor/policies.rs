@@ -33,8 +33,6 @@ pub struct Policies {
 pub(super) struct Policy {
     /// When a byte went either way.
     pub(super) last: Instant,
-    /// How many bytes had been sent then.
-    pub(super) sent: u64,
     /// What it shares with other connections of its peer.
     pub(super) of_peer: Option<Arc<PeerBuckets>>,
     pub(super) reads: Share,
@@ -69,18 +67,18 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let settings = &self.services[service].settings;
         let (policies, census) = (&settings.policies, &settings.census);
         if !policies.peers.allow(peer) {
-            self.turn_away(service, peer, "`allow` and `deny` keep it out");
+            self.turn_away(service, peer, "peers");
             return None;
         }
         let met = peer_ip(peer);
         let of_peer = match met.map(|ip| census.meet(ip, self.told)) {
             Some(Err(Full::ConnectionsPerPeer)) => {
-                self.turn_away(service, peer, "limits.connections-per-peer is reached");
+                self.turn_away(service, peer, "connections-per-peer");
                 self.reached(service, "connections-per-peer");
                 return None;
             }
             Some(Err(Full::ConnectRatePerPeer)) => {
-                self.turn_away(service, peer, "limits.connect-rate-per-peer is reached");
+                self.turn_away(service, peer, "connect-rate-per-peer");
                 self.reached(service, "connect-rate-per-peer");
                 return None;
             }
@@ -88,14 +86,25 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             None => None,
         };
         let (reads, writes) = (Share::of(&census.reads), Share::of(&census.writes));
-        let policy = Policy { last: self.told, sent: 0, of_peer, reads, writes };
+        let policy = Policy { last: self.told, of_peer, reads, writes };
         let timed = policies.idle.is_some() || policies.lifetime.is_some();
         let holds = timed || policy.is_throttled(Way::Read) || policy.is_throttled(Way::Write);
         Some(Admitted { met, policy: holds.then(|| Box::new(policy)) })
     }
 
-    /// Says that a connection is closed at once: at most one line a minute, however many come.
-    pub(super) fn turn_away(&mut self, service: usize, peer: &Address, why: &str) {
+    /// Counts a connection that is closed at once, and says so: at most one line a minute, however
+    /// many come. The reason is a key of the service, or of its limits.
+    pub(super) fn turn_away(&mut self, service: usize, peer: &Address, reason: &'static str) {
+        self.figures(service).refuse(reason);
+        let limit;
+        let why = match reason {
+            "peers" => "`allow` and `deny` keep it out",
+            "trusted-proxies" => "trusted-proxies doesn't have the peer",
+            key => {
+                limit = format!("limits.{key} is reached");
+                &*limit
+            }
+        };
         let service = &mut self.services[service];
         self.turned_away += 1;
         let settings = &service.settings;

@@ -155,6 +155,8 @@ pub(super) struct Service {
     pub(super) conns: usize,
     /// Instances.
     pub(super) lives: usize,
+    /// The place of what is counted of it.
+    pub(super) account: usize,
     /// The instance that all its connections share, unless each has its own.
     pub(super) shared: Option<Id<Life>>,
     pub(super) files: Option<Files<Waiter>>,
@@ -271,8 +273,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub fn add_service(&mut self, settings: ServiceSettings) -> usize {
         let files = settings.files.clone().map(|root| Files::new(root, settings.cached_files));
         let names = Resolver::new(settings.look_up.clone(), settings.cached_names);
+        let account = self.account_for(&settings);
         let service = Service {
             settings,
+            account,
             standing: Standing::Open,
             forgotten: false,
             conns: 0,

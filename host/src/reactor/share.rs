@@ -92,6 +92,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         if took.is_zero() {
             return;
         }
+        self.figures(number).times.record(took);
         let began = self.told + self.spent;
         self.spent += took;
         let (turn, waited) = (self.turns, self.waited);

@@ -13,6 +13,7 @@ use super::policies::{Policy, Why};
 use super::{Answer, Due, Reactor};
 use crate::arena::Id;
 use crate::census::Census;
+use crate::figures::Count;
 use crate::net::Net;
 use crate::pool::Pool;
 use crate::throttle::Bucket;
@@ -159,7 +160,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn send(&mut self, id: ConnId<N::Stream>) -> Flushed {
         let Some(conn) = self.conns.get_mut(id) else { return Flushed::Empty };
         let Some(policy) = conn.policy.as_deref_mut() else {
-            return conn.stream.flush(&mut self.net, &mut self.spares);
+            let flushed = conn.stream.flush(&mut self.net, &mut self.spares);
+            let (service, sent) = (conn.service, conn.newly_sent());
+            self.figures(service)[Count::BytesSent] += sent;
+            return flushed;
         };
         let service = &self.services[conn.service];
         let (now, line) =
@@ -170,21 +174,24 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             conn.stream.allow(most.unwrap_or(0));
         }
         let flushed = conn.stream.flush(&mut self.net, &mut self.spares);
-        let sent = conn.stream.sent().saturating_sub(policy.sent);
+        let sent = conn.stream.sent() - conn.sent;
         if sent > 0 {
+            conn.sent += sent;
             policy.last = self.told;
-            policy.sent += sent;
             policy.has_gone(Way::Write, sent, now);
         }
         if throttled {
             // Until the buckets are asked again.
             conn.stream.allow(0);
         }
-        if flushed == Flushed::Spent && !waits {
-            match policy.may_go(Way::Write, now, line) {
-                Ok(_) => return Flushed::Again,
-                Err(wait) => self.wait(id, Way::Write, wait),
-            }
+        let again =
+            (flushed == Flushed::Spent && !waits).then(|| policy.may_go(Way::Write, now, line));
+        let service = conn.service;
+        self.figures(service)[Count::BytesSent] += sent;
+        match again {
+            Some(Ok(_)) => return Flushed::Again,
+            Some(Err(wait)) => self.wait(id, Way::Write, wait),
+            None => {}
         }
         flushed
     }

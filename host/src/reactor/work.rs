@@ -327,7 +327,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                     Answer::Job(result, log) => (result, log),
                     _ => (Err(failure), Vec::new()),
                 };
-                self.write_lines(service, "", &log);
+                self.write_lines(service, None, &log);
                 self.fire(waiter, result.map_or_else(Outcome::Failed, Outcome::Output));
             }
         }

@@ -129,6 +129,11 @@ impl Control {
         Ok(())
     }
 
+    /// How long connections may go on after a stop, as the configuration says now.
+    pub(super) fn grace(&self) -> Result<Duration> {
+        Ok(self.ask(Order::State)?.config.grace)
+    }
+
     pub(super) fn order(&self, order: Order) {
         // Who has ended has nothing left to do.
         let _ = self.orders.send(order);

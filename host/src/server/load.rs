@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::cache::make_cache_folder;
 use super::goal::Goal;
-use super::{log_level, seed};
+use super::{log_level, log_level_of, seed};
 use crate::capability::files::Root;
 use crate::capability::resolver;
 use crate::capability::sql::{Database, Source, SqlLimits};
@@ -92,6 +92,9 @@ fn load_service(
         .with_context(|| format!("can't serve the plugin {}", path.display()))?;
     if service.grants.allows(Grant::Services) {
         plugin.set_services(Arc::clone(written));
+    }
+    if let Some(level) = service.log {
+        plugin.set_log_level(log_level_of(level));
     }
     let config = service.config.to_string();
     let Service { limits: wanted, name, .. } = service;

@@ -167,7 +167,7 @@ impl<'a> Places<'a> {
     }
 }
 
-fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
+pub(super) fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::AddrInUse => match &endpoint.socket {
             Socket::Tcp { address, .. } | Socket::Udp { address, .. } => {

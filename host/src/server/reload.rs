@@ -230,6 +230,12 @@ fn check_host(before: &Config, after: &Config) -> Result<()> {
         "state"
     } else if before.log != after.log {
         "log"
+    } else if before.log_format != after.log_format {
+        "log-format"
+    } else if before.admin != after.admin {
+        "admin"
+    } else if before.metrics != after.metrics {
+        "metrics"
     } else {
         return Ok(());
     };

@@ -168,6 +168,9 @@ impl Server {
     }
 
     fn end(self, ended: Ended) -> Result<()> {
+        // Who asks waits for answers that nobody gives any more.
+        drop(self.orders);
+        drop(self.observing);
         // In this order: jobs end at a tick.
         drop(self.certificates);
         drop(self.pool);

@@ -8,6 +8,7 @@ use super::super::bindings::torsade::plugin::types;
 use super::super::outbox::{Outbox, SocketHandle};
 use super::{Exports, Fault, Instance, Origin};
 use crate::capability::Address;
+use crate::figures::Event;
 
 /// The plugin's end of a socket for datagrams, and the host's name for the handle it was given.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,7 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<Option<DatagramProtocol>, Fault> {
         let SocketFacts { socket, local, peer } = facts;
-        self.enter(lent, |exports, store| {
+        self.enter(Event::BuildDatagramProtocol, lent, |exports, store| {
             store.data_mut().may_hold_another()?;
             let handle = SocketHandle { socket, open: true, local, peer };
             let transport = store.data_mut().sockets.push(handle);
@@ -56,7 +57,7 @@ impl Instance {
         parts: &[Part],
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
-        self.enter(lent, |exports, store| {
+        self.enter(Event::DatagramsReceived, lent, |exports, store| {
             let protocols = datagrams(exports)?.datagram_protocol();
             protocols.call_datagrams_received(store, protocol.guest, data, parts)
         })
@@ -72,7 +73,7 @@ impl Instance {
         lent: &mut Option<Box<Outbox>>,
     ) -> Result<(), Fault> {
         let why = types::Failure { code: code.to_owned(), message };
-        self.enter(lent, |exports, store| {
+        self.enter(Event::ConnectionRefused, lent, |exports, store| {
             let protocols = datagrams(exports)?.datagram_protocol();
             protocols.call_connection_refused(store, protocol.guest, peer, &why)
         })
@@ -93,7 +94,7 @@ impl Instance {
             handle.open = false;
         }
         let reason = types::Reason { code: code.to_owned(), message: message.to_owned() };
-        self.enter(lent, |exports, store| {
+        self.enter(Event::Closed, lent, |exports, store| {
             let protocols = datagrams(exports)?.datagram_protocol();
             protocols.call_closed(&mut *store, protocol.guest, &reason)?;
             protocol.guest.resource_drop(store)

@@ -6,6 +6,7 @@ use std::mem;
 use super::peer::told_of;
 use super::{End, SocketId, number};
 use crate::arena::Id;
+use crate::figures::Count;
 use crate::net::datagram::Refusal;
 use crate::net::{Net, Ready};
 use crate::plugin::{self, DatagramProtocol};
@@ -109,6 +110,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let received = mem::take(&mut self.sockets.received);
         let mut told = mem::take(&mut self.sockets.told);
         told.clear();
+        let figures = &mut self.accounts[self.services[socket.service].account].figures;
+        figures[Count::DatagramsReceived] += received.parts.len() as u64;
+        figures[Count::BytesReceived] += received.data.len() as u64;
         let mut last = socket.peer.as_ref();
         for part in &received.parts {
             // They often come in bursts.

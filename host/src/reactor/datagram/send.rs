@@ -5,6 +5,7 @@ use std::mem;
 use super::of_life;
 use super::peer::address_of;
 use crate::arena::Id;
+use crate::figures::Count;
 use crate::grants::Verdict;
 use crate::net::Net;
 use crate::net::datagram::Part;
@@ -26,7 +27,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         parts: &[plugin::Part],
     ) {
         let Some(socket) = of_life(&mut self.sockets.all, life, id) else { return };
-        let Service { settings, denied: dropped, dry_runs, .. } =
+        let Service { settings, account, denied: dropped, dry_runs, .. } =
             &mut self.services[socket.service];
         let grants = &*settings.grants;
         let going = &mut self.sockets.going;
@@ -68,9 +69,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                  the last correspondents; {count} were dropped so"
             );
         }
-        let to_somebody = going.iter().filter(|part| part.peer != Part::nobody()).count();
+        let to_somebody = going.iter().filter(|part| part.peer != Part::nobody());
+        let (count, bytes) =
+            to_somebody.fold((0, 0), |(count, bytes), part| (count + 1, bytes + part.length));
         let taken = self.net.send(&mut socket.io, data, going);
-        self.sockets.dropped += to_somebody.saturating_sub(taken) as u64;
+        let lost = usize::saturating_sub(count, taken) as u64;
+        self.sockets.dropped += lost;
+        let figures = &mut self.accounts[*account].figures;
+        figures[Count::DatagramsDropped] += lost;
+        figures[Count::DatagramsSent] += taken as u64;
+        figures[Count::BytesSent] += bytes as u64;
         if let Some(seen) = &mut self.seen {
             let mut rest = data;
             let datagrams = going.iter().map(|part| {
