@@ -17,9 +17,11 @@ mod http;
 mod irc;
 mod limits;
 mod logins;
+mod mistakes;
 mod multicast;
 mod network;
 mod observed;
+mod package;
 mod peers;
 mod policies;
 mod portforward;
@@ -65,8 +67,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         irc::trials(),
         limits::trials(),
         logins::trials(),
+        mistakes::trials(),
         multicast::trials(),
         observed::trials(),
+        package::trials(),
         peers::trials(),
         policies::trials(),
         portforward::trials(),

@@ -9,11 +9,11 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde::de::DeserializeOwned;
-use torsade::config::{self, Limit, LimitLines, Limits};
+use torsade::config;
 use torsade_tests::guests::repository;
 use wit_parser::{Docs, Resolve, Span, Type, TypeDefKind};
 
-use source::{Source, document, sources};
+use source::{document, sources};
 
 /// The tests of this file. Each tells all that it finds, as `FILE:LINE: what`.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("nothing_is_left_to_do", nothing_is_left_to_do),
         trial("the_fuzz_targets_are_locked_as_the_host_is", the_fuzz_targets_are_locked),
         trial("the_readme_knows_every_key", the_readme_knows_every_key),
+        trial("the_reference_is_what_is_printed", the_reference_is_what_is_printed),
         trial("the_top_folder_holds_what_it_should", the_top_folder_holds_what_it_should),
         trial("words_stay_at_home", words_stay_at_home),
     ]
@@ -230,99 +231,52 @@ fn packages(lock: &str) -> impl Iterator<Item = (&str, &str)> {
     lock.split("[[package]]").filter_map(entry)
 }
 
-/// Compares README's tables with the keys that the parsers know, and with what they take where a
+/// Compares README's tables with the keys that the plugins know, and with what they take where a
 /// key is missing.
 fn the_readme_knows_every_key() -> Result<Vec<String>> {
     let readme = document("README.md")?;
-    let keys = |heading: &str| -> Result<(BTreeSet<String>, String)> {
-        let rows = readme.section(heading)?.table("| key |")?;
-        let given = rows.iter().map(|row| (row.code(0).concat(), row.code(1).concat()));
-        let given = given.filter(|(_, value)| !value.is_empty());
-        let values: Vec<_> = given.map(|(key, value)| format!("{key:?} = {value}")).collect();
-        Ok((rows.iter().map(|row| row.code(0).concat()).collect(), values.join(", ")))
-    };
-    let file = repository().join("torsade.toml");
-    let service = "[service.a]\nplugin = 'guests/echo'\n";
-    let wrong = format!(
-        "zz = 1\n{service}zz = 1\nlimits = {{ zz = 1 }}\ntls = {{ zz = 1 }}\ngrants = {{ zz = 1, files = {{ zz = 1 }} }}"
-    );
-    let error = config::parse(&file, wrong.as_bytes()).err().context("zz is no key")?.to_string();
-    let known = error.lines().filter_map(|line| line.split_once("known here: "));
-    let mut known = known.map(|(_, list)| list.split(", ").map(str::to_owned).collect());
     let mut problems = Vec::new();
-    let mut compare = |heading: &str, known: Option<BTreeSet<String>>| -> Result<String> {
-        let (named, values) = keys(heading)?;
-        let known = known.with_context(|| format!("{error}\nhas no keys for {heading}"))?;
+    let mut compare = |heading: &str, known: BTreeSet<String>| -> Result<String> {
+        let rows = readme.section(heading)?.table("| key |")?;
+        let named: BTreeSet<_> = rows.iter().map(|row| row.code(0).concat()).collect();
         for key in known.symmetric_difference(&named) {
             problems
                 .push(format!("README.md: {heading}: {key} is only there, or only in the code"));
         }
-        Ok(values)
+        let given = rows.iter().map(|row| (row.code(0).concat(), row.code(1).concat()));
+        let given = given.filter(|(_, value)| !value.is_empty());
+        let values: Vec<_> = given.map(|(key, value)| format!("{key:?} = {value}")).collect();
+        Ok(values.join(", "))
     };
-    compare("### The file", known.next())?;
-    compare("### A service", known.next())?;
-    let limits = compare("### Limits", known.next())?;
-    compare("### TLS", known.next())?;
-    compare("### Grants", known.next())?;
-
-    let http = compare(HTTP, Some(plugin_keys::<torsade_http::config::Config>()?))?;
-    let guestbook = compare(GUESTBOOK, Some(plugin_keys::<torsade_guestbook::config::Config>()?))?;
-    let irc = compare(IRC, Some(plugin_keys::<torsade_irc::Config>()?))?;
+    let http = compare(HTTP, plugin_keys::<torsade_http::config::Config>()?)?;
+    let guestbook = compare(GUESTBOOK, plugin_keys::<torsade_guestbook::config::Config>()?)?;
+    let irc = compare(IRC, plugin_keys::<torsade_irc::Config>()?)?;
     let forwarder = "### The port forwarder's `config`";
-    compare(forwarder, Some(plugin_keys::<torsade_portforward::config::Config>()?))?;
-    compare(DISCOVERY, Some(plugin_keys::<torsade_discovery::Settings>()?))?;
+    compare(forwarder, plugin_keys::<torsade_portforward::config::Config>()?)?;
+    compare(DISCOVERY, plugin_keys::<torsade_discovery::Settings>()?)?;
     let announced = readme.section(DISCOVERY)?.table("| key of `announce` |")?;
     let announced: BTreeSet<_> = announced.iter().map(|row| row.code(0).concat()).collect();
     let known = plugin_keys::<torsade_discovery::Announce>()?;
     for key in known.symmetric_difference(&announced) {
         problems.push(format!("README.md: announce: {key} is only there, or only in the code"));
     }
-
-    let text = format!("{service}limits = {{ {limits} }}");
-    let read = config::parse(&file, text.as_bytes()).context("README.md: ### Limits")?;
-    if read.services.first().map(|service| &service.limits) != Some(&Limits::default()) {
-        problems.push(format!("README.md: ### Limits: a default is not the code's: {limits}"));
-    }
-    problems.extend(limits_said_otherwise(&readme)?);
     problems.extend(not_defaults::<torsade_http::config::Config>(HTTP, &http)?);
     problems.extend(not_defaults::<torsade_guestbook::config::Config>(GUESTBOOK, &guestbook)?);
     problems.extend(not_defaults::<torsade_irc::Config>(IRC, &irc)?);
     Ok(problems)
 }
 
-/// The rows of README's table of limits that say something else than the code does.
-fn limits_said_otherwise(readme: &Source) -> Result<Vec<String>> {
-    let rows = readme.section("### Limits")?.table("| key |")?;
-    let limits = Limits::default().list(&LimitLines::new());
-    let said = rows.iter().map(|row| [0, 1, 2, 3].map(|cell| row.text(cell)));
-    let wanted = limits.iter().map(|Limit { key, words, default, range, .. }| {
-        // Text stands in quotes, as in TOML.
-        let is_text = default.ends_with(|last: char| !last.is_ascii_digit());
-        let default = match &**default {
-            "none" => "none".to_owned(),
-            text if is_text => format!("`\"{text}\"`"),
-            number => format!("`{number}`"),
-        };
-        [format!("`{key}`"), default, range.clone(), as_a_cell(words)]
-    });
-    ensure!(limits.len() == rows.len(), "README.md: ### Limits: {} rows", rows.len());
-    let wrong = said.zip(wanted).filter(|(said, wanted)| said[..] != wanted[..]);
-    Ok(wrong
-        .map(|(said, wanted)| {
-            let (said, wanted) = (said.join(" | "), wanted.join(" | "));
-            format!("README.md: ### Limits: the code has | {wanted} | and not | {said} |")
-        })
-        .collect())
-}
-
-/// Sentences as a cell of a table has them: it begins small, and the last has no full stop. `TLS`
-/// stays large.
-fn as_a_cell(words: &str) -> String {
-    let mut chars = words.strip_suffix('.').unwrap_or(words).chars();
-    let (first, second) = (chars.next(), chars.clone().next());
-    let is_word = second.is_some_and(char::is_lowercase);
-    let first = first.map(|first| if is_word { first.to_ascii_lowercase() } else { first });
-    first.into_iter().chain(chars).collect()
+/// What is written of the configuration's keys is what the command prints.
+fn the_reference_is_what_is_printed() -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    if document("CONFIGURATION.md")?.text != config::reference() {
+        problems.push("run torsade check --explain > CONFIGURATION.md".to_owned());
+    }
+    let schema = fs::read_to_string(repository().join("host/torsade.schema.json"))?;
+    if serde_json::from_str::<serde_json::Value>(&schema)? != config::schema() {
+        problems.push("run torsade check --schema > host/torsade.schema.json".to_owned());
+    }
+    Ok(problems)
 }
 
 const HTTP: &str = "### The HTTP plugin's `config`";
@@ -404,11 +358,12 @@ fn modules() -> Result<BTreeSet<String>> {
 }
 
 /// What the top folder holds.
-const TOP: [&str; 16] = [
+const TOP: [&str; 17] = [
     ".ci",
     ".gitignore",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
+    "CONFIGURATION.md",
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE",

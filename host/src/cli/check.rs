@@ -1,19 +1,49 @@
 //! `torsade check`: all that can be found wrong before anything is bound, and what each plugin gets.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use clap::Args;
 
 use crate::config::{Config, Limit, Source};
 use crate::grants::{Line, MISSING};
 use crate::{config, server};
 
-use super::{Output, plugins};
+use super::{Output, plugins, print};
+
+/// What can be checked, and asked about configurations.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// A configuration, or a folder that holds a torsade.toml
+    #[arg(value_name = "FILE or FOLDER", default_value = ".")]
+    file: PathBuf,
+    /// Only read the configuration, and print each service's limits: key, value, and where that
+    /// comes from, which is a line of the file or the default
+    #[arg(long)]
+    limits: bool,
+    /// Only say what a key of torsade.toml means, such as "limits.memory"; without KEY what each does
+    #[arg(long, value_name = "KEY", conflicts_with = "limits")]
+    explain: Option<Option<String>>,
+    /// Only print the JSON Schema of torsade.toml, for editors
+    #[arg(long, conflicts_with_all = ["limits", "explain"])]
+    schema: bool,
+}
+
+/// Does what is asked about a configuration, or about all of them.
+pub(super) fn check(arguments: &Arguments, output: &Output) -> Result<()> {
+    match &arguments.explain {
+        Some(Some(key)) => print(&config::explain(key).map_err(|problem| anyhow!("{problem}"))?),
+        Some(None) => print(&config::reference()),
+        None if arguments.schema => print(&format!("{:#}\n", config::schema())),
+        None if arguments.limits => print(&limits_table(&config::load(&arguments.file)?)),
+        None => return all(&arguments.file, output),
+    }
+    Ok(())
+}
 
 /// Reads the configuration, builds and loads its plugins, lists what they are granted, and says
 /// that all is right.
-pub(super) fn check(file: &Path, output: &Output) -> Result<()> {
+fn all(file: &Path, output: &Output) -> Result<()> {
     let mut config = config::load(file)?;
     output.start_log(Some(&mut config))?;
     let progress = output.progress();
@@ -24,8 +54,7 @@ pub(super) fn check(file: &Path, output: &Output) -> Result<()> {
     drop(checking);
     let explains = lines.iter().flatten().any(|line| line.gets == MISSING);
     if !output.quiet && (checked.is_ok() || explains) {
-        // Where standard output is closed the status tells it.
-        let _ = io::stdout().write_all(told(&config, &lines, checked.is_ok()).as_bytes());
+        print(&told(&config, &lines, checked.is_ok()));
     }
     checked
 }
@@ -54,14 +83,6 @@ fn table(names: &[&str], lines: &[Vec<Line>]) -> String {
         }
     }
     table
-}
-
-/// Reads the configuration, and prints each service's limits.
-pub(super) fn limits(file: &Path) -> Result<()> {
-    let table = limits_table(&config::load(file)?);
-    // Where standard output is closed nobody wants them.
-    let _ = io::stdout().write_all(table.as_bytes());
-    Ok(())
 }
 
 /// A line for each limit of each service: its key, its value, and where that comes from.

@@ -1,7 +1,6 @@
 //! `torsade doctor`: what the walls of this machine carry, and what raises them.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -11,7 +10,7 @@ use crate::plugin::Engines;
 use crate::server::{self, Goal};
 use crate::walls::{Height, Wall, Walls, bytes, count};
 
-use super::Output;
+use super::{Output, print};
 
 pub(super) const HELP: &str = "\
 The goal is what the limits of the configuration's services add up to, or without one what a service
@@ -30,8 +29,7 @@ pub(super) fn doctor(file: Option<&Path>, output: &Output) -> Result<bool> {
     let findings = Findings { walls: &walls, goal: &goal };
     if !output.quiet {
         let text = findings.text(&of) + &beside(Path::new("/"), &goal);
-        // Where standard output is closed the status tells it.
-        let _ = io::stdout().write_all(text.as_bytes());
+        print(&text);
     }
     Ok(findings.are_good())
 }

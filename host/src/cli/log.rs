@@ -14,10 +14,7 @@ use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt, registry};
 
-use crate::config::{Config, LogFormat};
-
-/// The filter where none is given.
-const DEFAULT: &str = "info";
+use crate::config::{Config, LOG_DEFAULT, LogFormat};
 
 /// `--log-format`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -76,7 +73,7 @@ fn write(
     configured: LogFormat,
     log: &Log,
 ) -> Result<()> {
-    let filter = filter.unwrap_or(DEFAULT);
+    let filter = filter.unwrap_or(LOG_DEFAULT);
     let all = EnvFilter::try_new(filter)
         .map_err(|error| anyhow!("--log: {filter:?} is not a filter for logs: {error}"))?;
     let levels = Levels { all, services: Arc::clone(&log.services) };

@@ -5,6 +5,7 @@ mod cert;
 mod check;
 mod doctor;
 mod log;
+mod pages;
 mod passwd;
 mod plugins;
 pub mod progress;
@@ -12,6 +13,8 @@ mod remote;
 mod toolchain;
 pub mod top;
 mod up;
+mod usage;
+mod version;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
@@ -19,7 +22,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::Config;
 use progress::Progress;
@@ -37,25 +42,31 @@ services are written in a file, torsade.toml:
     listen = [\"tcp:8080\", \"unix:site.sock\"]
     grants = { files = { read = \"public\" } }";
 
-const AFTER_HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   torsade up                        serve what ./torsade.toml says
   torsade up examples/site          … or the torsade.toml in another folder
   torsade up --watch                serve, and take up each change of it or of a plugin's source
   torsade check examples/site       only tell whether it could be served
   torsade check --limits            what each service may use, and where that is said
+  torsade check --explain listen    what a key of torsade.toml means
   torsade doctor                    tell what this machine carries
   torsade build guests/echo         make a component of a guest
   torsade cert localhost            make a certificate, for development
   torsade top examples/site         show what a host does, live
   torsade passwd users alice        set the password of a user, in a file that `grants` names
-  torsade -v --log debug up         with more words
+  torsade -v --log debug up         with more words";
 
+const ENVIRONMENT: &str = "\
 Environment:
   TORSADE_LOG          which lines the log has, as --log
   TORSADE_WASM_TARGET  how guests are compiled: \"rustup\" or \"debian\" takes only that way to get
                        the target wasm32-unknown-unknown; without it each is tried in turn
+  XDG_CACHE_HOME       where compiled plugins are kept: in its folder torsade, else in
+                       ~/.cache/torsade; only if that is this user's and closed to all others
+  CARGO, RUSTC         what builds plugins, instead of cargo and rustc";
 
+const EXIT_STATUS: &str = "\
 Exit status:
   0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did, or it had
      only stdio: to serve, which has ended
@@ -66,8 +77,9 @@ Exit status:
 
 /// What can be asked for.
 #[derive(Debug, Parser)]
-#[command(name = "torsade", version, about = ABOUT, long_about = LONG_ABOUT)]
-#[command(after_help = AFTER_HELP, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "torsade", version = version::line(), about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = [EXAMPLES, ENVIRONMENT, EXIT_STATUS].join("\n\n"))]
+#[command(arg_required_else_help = true, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -101,15 +113,7 @@ enum Command {
     /// Prints what each service's plugin imports, the grant that it needs for that, and what it gets:
     /// the grant's value, "-" where it needs none, "missing" where it isn't given, which is refused.
     /// A grant that is given and that nothing needs is "unused".
-    Check {
-        /// A configuration, or a folder that holds a torsade.toml
-        #[arg(value_name = "FILE or FOLDER", default_value = ".")]
-        file: PathBuf,
-        /// Only read the configuration, and print each service's limits: key, value, and where that
-        /// comes from, which is a line of the file or the default
-        #[arg(long)]
-        limits: bool,
-    },
+    Check(check::Arguments),
     /// Tell how many connections and sandboxes this machine carries, and what raises that
     #[command(after_help = doctor::HELP)]
     Doctor {
@@ -149,7 +153,28 @@ enum Command {
     /// Set a user's password, or certificate, in a file of users
     #[command(after_help = passwd::HELP)]
     Passwd(passwd::Arguments),
+    /// Print what a shell reads to complete this command
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the man page, or write those of all commands into a folder
+    Man {
+        /// The folder, which is made where there is none
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
+    /// Print the versions of what this command is made of
+    Version,
 }
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  source <(torsade completions bash)                   for this shell
+  torsade completions bash > ~/.local/share/bash-completion/completions/torsade
+  torsade completions fish > ~/.config/fish/completions/torsade.fish
+  torsade completions zsh > FOLDER/_torsade            a FOLDER of $fpath";
 
 const UP_HELP: &str = "\
 Prints each service with its endpoints once it serves. SIGTERM and SIGINT (Ctrl-C) stop it: no more
@@ -190,7 +215,16 @@ enum Failure {
 
 /// The whole command: reads the process's arguments, does what they say, and tells the status.
 pub fn main() -> ExitCode {
-    let Arguments { command, output } = Arguments::parse();
+    let Arguments { command, output } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // It has helped, or told the version.
+        Err(error) if !is_mistake(error.kind()) => error.exit(),
+        Err(error) => {
+            // Nobody is left to tell where standard error is closed.
+            let _ = io::stderr().write_all(usage::told(&error).as_bytes());
+            return ExitCode::from(2);
+        }
+    };
     let done = match command {
         Command::Up { file, watch } => up::up(&file, watch, &output),
         Command::Build { guests } => {
@@ -198,8 +232,16 @@ pub fn main() -> ExitCode {
         }
         Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
         Command::Passwd(arguments) => passwd::passwd(&arguments, &output).map_err(Failure::Input),
-        Command::Check { file, limits: true } => check::limits(&file).map_err(Failure::Input),
-        Command::Check { file, .. } => check::check(&file, &output).map_err(Failure::Input),
+        Command::Check(arguments) => check::check(&arguments, &output).map_err(Failure::Input),
+        Command::Completions { shell } => {
+            pages::completions(shell);
+            Ok(())
+        }
+        Command::Man { folder } => pages::man(folder.as_deref()).map_err(Failure::Input),
+        Command::Version => {
+            print(&version::parts());
+            Ok(())
+        }
         Command::Status { host, json } => remote::status(&host, json),
         Command::Top { host } => top::top(&host),
         Command::Stop { service, host } => remote::stop(&host, service),
@@ -218,6 +260,21 @@ pub fn main() -> ExitCode {
     // Nobody is left to tell where standard error is closed.
     let _ = writeln!(io::stderr(), "error: {error:#}");
     ExitCode::from(status)
+}
+
+/// Whether arguments are wrong, and not a wish for help.
+fn is_mistake(kind: ErrorKind) -> bool {
+    let helps = [
+        ErrorKind::DisplayHelp,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ErrorKind::DisplayVersion,
+    ];
+    !helps.contains(&kind)
+}
+
+/// Prints to standard output. Where that is closed nobody wants to read it.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 impl Output {

@@ -7,6 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Mistake, Mistakes};
+use super::form::either;
+use super::keys::{self, Key};
 use super::kind;
 use super::units::{self, Share};
 
@@ -112,7 +114,7 @@ impl<'a> Section<'a> {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
             if !self.known.contains(&name) {
-                let problem = unknown(name, &self.known);
+                let problem = unknown(&self.path, name, &self.known);
                 mistakes.add(&self.path, key.span(), problem);
             }
         }
@@ -148,7 +150,12 @@ impl<'a> Field<'a> {
     }
 
     pub(super) fn table(&self) -> Result<Section<'a>, Mistake> {
-        let table = self.value.get_ref().as_table().ok_or_else(|| self.wanted("a table"))?;
+        self.table_as("a table")
+    }
+
+    /// `wanted` completes "must be …".
+    pub(super) fn table_as(&self, wanted: &str) -> Result<Section<'a>, Mistake> {
+        let table = self.value.get_ref().as_table().ok_or_else(|| self.wanted(wanted))?;
         let (path, span) = (self.path.clone(), self.value.span());
         Ok(Section { path, span, table, known: Vec::new(), lines: self.lines })
     }
@@ -162,6 +169,15 @@ impl<'a> Field<'a> {
         let list = self.value.get_ref().as_array().ok_or_else(|| self.wanted(wanted))?;
         let item = |value| Self { path: self.path.clone(), value, lines: self.lines };
         Ok(list.iter().map(item).collect())
+    }
+
+    /// What the word stands for that it is.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&'static str, T)]) -> Result<T, Mistake> {
+        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+        let wanted = either(&names);
+        let said = self.string(&wanted)?;
+        let found = words.iter().find(|(name, _)| *name == said).map(|(_, meant)| *meant);
+        found.ok_or_else(|| self.mistake(format!("must be {wanted}, not {said:?}")))
     }
 
     fn boolean(&self) -> Result<bool, Mistake> {
@@ -222,15 +238,42 @@ fn join(path: &str, key: &str) -> String {
 /// How many single letters may be wrong in a key for another to be what was meant.
 const TYPOS_MAX: usize = 3;
 
-fn unknown(name: &str, known: &[&str]) -> String {
-    let close = |key: &&&str| {
+/// The longest name that is compared with keys, which takes its length squared, in bytes.
+const COMPARED_MAX: usize = 64;
+
+/// How many keys of a table are listed in a message.
+const LISTED_MAX: usize = 16;
+
+/// The key that is most like a name, if one is like it.
+pub(super) fn nearest<'a>(name: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let close = |key: &'a str| {
         let typos = strsim::damerau_levenshtein(name, key);
-        (typos <= TYPOS_MAX.min(key.len() / 2)).then_some(typos)
+        (typos <= TYPOS_MAX.min(key.len() / 2)).then_some((typos, key))
     };
-    // Longer names can't be close to any key, and comparing takes their length squared.
-    let similar = known.iter().filter(|_| name.len() <= 64);
-    let nearest = similar.filter(|key| close(key).is_some()).min_by_key(|key| close(key));
-    let suggestion = nearest.map_or(String::new(), |key| format!("did you mean {key}? "));
-    let shown: String = name.chars().take(64).collect();
-    format!("unknown key {shown:?}; {suggestion}known here: {}", known.join(", "))
+    let keys = keys.into_iter().filter(|_| name.len() <= COMPARED_MAX);
+    keys.filter_map(close).min_by_key(|(typos, _)| *typos).map(|(_, key)| key)
+}
+
+/// Where a key of this name belongs, for one that stands where it doesn't.
+fn tables_with(name: &str) -> Vec<String> {
+    let of_the_name = keys::ALL.iter().filter(|key| key.name() == name);
+    let place = |key: &Key| match key.table() {
+        "" => "before the first [table]".to_owned(),
+        table => format!("into [{table}]"),
+    };
+    of_the_name.map(place).collect()
+}
+
+fn unknown(table: &str, name: &str, known: &[&'static str]) -> String {
+    let elsewhere = tables_with(name);
+    let right = match nearest(name, known.iter().copied()) {
+        _ if !elsewhere.is_empty() => format!("it belongs {}", elsewhere.join(", or ")),
+        Some(key) => format!("did you mean {key}?"),
+        None if known.len() > LISTED_MAX => {
+            format!("`torsade check --explain {table}` lists those that are known")
+        }
+        None => format!("known here: {}", known.join(", ")),
+    };
+    let shown: String = name.chars().take(COMPARED_MAX).collect();
+    format!("unknown key {shown:?}; {right}")
 }

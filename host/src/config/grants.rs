@@ -31,8 +31,10 @@ pub(super) fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) ->
         multicast: multicast(&mut section, mistakes),
         jobs: section.flag("jobs", mistakes),
         services: section.flag("services", mistakes),
-        sql: section.field("sql").and_then(|field| mistakes.keep(store(&field))),
-        key_value: section.field("key-value").and_then(|field| mistakes.keep(store(&field))),
+        sql: section.field("sql").and_then(|field| mistakes.keep(field.one_of(&STORES))),
+        key_value: section
+            .field("key-value")
+            .and_then(|field| mistakes.keep(field.one_of(&STORES))),
         credentials: section.field("credentials").and_then(|field| users(&field, folder, mistakes)),
         dry_run: section.flag("dry-run", mistakes),
         folder: folder.to_owned(),
@@ -50,9 +52,11 @@ pub(super) fn read(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) ->
 const DIFFERENT_STORES: &str = "must be what sql is, as they share the service's database";
 
 fn files(section: &mut Section<'_>, folder: &Path, mistakes: &mut Mistakes) -> Option<PathBuf> {
-    let mut files = section.field("files").and_then(|field| mistakes.keep(field.table()))?;
+    const FORM: &str = "files = { read = \"FOLDER\" }";
+    let files = section.field("files");
+    let mut files = files.and_then(|field| mistakes.keep(field.table_as(FORM)))?;
     let root = files
-        .required("read", "files = { read = \"FOLDER\" }", mistakes)
+        .required("read", FORM, mistakes)
         .and_then(|field| mistakes.keep(root(&field, folder)));
     files.finish(mistakes);
     root
@@ -150,13 +154,12 @@ const MULTICAST_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 0);
 /// The first address of IPv6's groups, whose network has 8 bits (RFC 4291, section 2.7).
 const MULTICAST_V6: Ipv6Addr = Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0);
 
-fn store(field: &Field<'_>) -> Result<Store, Mistake> {
-    const WANTED: &str = "\"file\" or \":memory:\"";
-    match field.string(WANTED)? {
-        "file" => Ok(Store::File),
-        ":memory:" => Ok(Store::Memory),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
-    }
+/// What `sql` and `key-value` may be.
+pub(super) const STORES: [(&str, Store); 2] = [("file", Store::File), (":memory:", Store::Memory)];
+
+/// What `plain` may be.
+pub(super) fn clear_words() -> [(&'static str, Clear); 3] {
+    [Clear::Never, Clear::Loopback, Clear::Always].map(|clear| (clear.key(), clear))
 }
 
 /// A file of users as a string, or as a table with more.
@@ -170,19 +173,11 @@ fn users(field: &Field<'_>, folder: &Path, mistakes: &mut Mistakes) -> Option<Us
     let file = section
         .required("users", "credentials = { users = \"FILE\" }", mistakes)
         .and_then(|field| mistakes.keep(path(&field, folder, "the path of a file of users")));
-    let plain = section.field("plain").and_then(|field| mistakes.keep(clear(&field)));
+    let plain =
+        section.field("plain").and_then(|field| mistakes.keep(field.one_of(&clear_words())));
     let create = section.field("create").map(|field| names(&field, mistakes)).unwrap_or_default();
     section.finish(mistakes);
     Some(Users { file: file?, plain: plain.unwrap_or_default(), create })
-}
-
-fn clear(field: &Field<'_>) -> Result<Clear, Mistake> {
-    const WANTED: &str = "\"encrypted\", \"loopback\" or \"always\"";
-    let said = field.string(WANTED)?;
-    let all = [Clear::Always, Clear::Loopback, Clear::Never];
-    all.into_iter()
-        .find(|clear| clear.key() == said)
-        .ok_or_else(|| field.mistake(format!("must be {WANTED}, not {said:?}")))
 }
 
 /// Names of users, each once.

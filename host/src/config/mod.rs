@@ -2,11 +2,15 @@
 
 mod error;
 mod field;
+mod form;
 mod grants;
 mod json;
+mod keys;
 mod limits;
 mod observed;
 mod peers;
+mod reference;
+mod schema;
 mod service;
 mod tls;
 mod units;
@@ -29,6 +33,8 @@ use error::Mistakes;
 use field::{Field, Lines, Section};
 pub use limits::{Limit, LimitLines, Limits, Source};
 pub use observed::{Admin, LogFormat};
+pub use reference::{explain, reference};
+pub use schema::schema;
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT, WhenFull};
 pub use tls::{Clients, Tls};
 pub use units::Share;
@@ -57,6 +63,9 @@ pub const WORKERS_MAX: usize = 256;
 /// How long connections may go on after a stop was asked for, where `grace` is not given.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(10);
 
+/// The filter of the log, where `log` is not given.
+pub const LOG_DEFAULT: &str = "info";
+
 /// The folder of the services' databases, beside the configuration, where `state` is not given.
 pub const STATE_DEFAULT: &str = "state";
 
@@ -67,21 +76,7 @@ pub const GRACE_MAX: Duration = Duration::from_secs(3600);
 /// each, and dropping what it made recurses as deep.
 const READER_STACK: usize = 16 * 1024 * 1024;
 
-/// A whole `torsade.toml`.
-///
-/// Its keys, all but `service` optional:
-///
-/// | key | means |
-/// |---|---|
-/// | `workers` | threads that serve, each with its own reactor; the default is one for each core |
-/// | `grace` | how long connections may go on after a stop was asked for: `"10s"` |
-/// | `admin` | where the socket is through which the host is asked: an [`Admin`] |
-/// | `metrics` | `{ listen = "127.0.0.1:9090" }`: where a Prometheus asks |
-/// | `log` | which lines the log has, in `tracing`'s syntax: `"info,torsade=debug"` |
-/// | `log-format` | `"text"` or `"json"` |
-/// | `state` | the folder in which services keep what outlives them: `"/var/lib/torsade"` |
-/// | `user`, `group` | who the host is once it has bound its endpoints: a [`User`] |
-/// | `service.NAME` | a [`Service`] |
+/// A whole `torsade.toml`; [`explain`] says what each key of it means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The file, as it was named.
@@ -218,7 +213,7 @@ impl Config {
         let grace = section.time("grace", Duration::ZERO..=GRACE_MAX, GRACE_DEFAULT, mistakes);
         let log = section.field("log").and_then(|field| mistakes.keep(filter(&field)));
         let format = section.field("log-format");
-        let format = format.and_then(|field| mistakes.keep(observed::log_format(&field)));
+        let format = format.and_then(|field| mistakes.keep(field.one_of(&observed::LOG_FORMATS)));
         let admin = observed::admin(&mut section, folder, mistakes).unwrap_or_default();
         let metrics = section.field("metrics");
         let metrics = metrics.and_then(|field| observed::metrics(&field, folder, mistakes));

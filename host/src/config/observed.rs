@@ -36,6 +36,20 @@ pub enum LogFormat {
     Text,
 }
 
+/// What `log-format` may be.
+pub(super) const LOG_FORMATS: [(&str, LogFormat); 2] =
+    [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// What a service's `log` may be.
+pub(super) const LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::OFF),
+    ("error", LevelFilter::ERROR),
+    ("warn", LevelFilter::WARN),
+    ("info", LevelFilter::INFO),
+    ("debug", LevelFilter::DEBUG),
+    ("trace", LevelFilter::TRACE),
+];
+
 impl Admin {
     /// Where the socket may be: a host makes it at the first place, and who asks tries all.
     ///
@@ -66,29 +80,6 @@ pub(super) fn admin(
     let field = section.field("admin")?;
     let at = mistakes.keep(path(&field, folder, "the path of a socket, or \"none\""))?;
     Some(if at == folder.join("none") { Admin::Off } else { Admin::At(at) })
-}
-
-pub(super) fn log_format(field: &Field<'_>) -> Result<LogFormat, Mistake> {
-    const WANTED: &str = "\"text\" or \"json\"";
-    match field.string(WANTED)? {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
-    }
-}
-
-/// A service's `log`.
-pub(super) fn level(field: &Field<'_>) -> Result<LevelFilter, Mistake> {
-    const WANTED: &str = "\"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
-    match field.string(WANTED)? {
-        "debug" => Ok(LevelFilter::DEBUG),
-        "error" => Ok(LevelFilter::ERROR),
-        "info" => Ok(LevelFilter::INFO),
-        "off" => Ok(LevelFilter::OFF),
-        "trace" => Ok(LevelFilter::TRACE),
-        "warn" => Ok(LevelFilter::WARN),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
-    }
 }
 
 /// The table `metrics`, which has the key `listen`.

@@ -17,10 +17,9 @@ use crate::transport::peers::Peers;
 
 use super::error::{Mistake, Mistakes};
 use super::field::Field;
+use super::observed::LEVELS;
 use super::tls::{self, Tls};
-use super::{
-    ENDPOINTS_MAX, GRANTED_MAX, LimitLines, Limits, WORKERS_MAX, grants, json, observed, peers,
-};
+use super::{ENDPOINTS_MAX, GRANTED_MAX, LimitLines, Limits, WORKERS_MAX, grants, json, peers};
 
 /// The networks from which a header of the PROXY protocol is believed, where `trusted-proxies` is not
 /// given: this host's own.
@@ -29,25 +28,18 @@ pub const TRUSTED_PROXIES_DEFAULT: [IpNet; 2] = [
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
 ];
 
-/// The longest name of a service, in bytes.
-const NAME_MAX: usize = 64;
+/// What `instances` may be.
+pub(super) const INSTANCES: [(&str, Instances); 2] =
+    [("per-connection", Instances::PerConnection), ("per-worker", Instances::PerWorker)];
 
-/// A `[service.NAME]` table.
-///
-/// | key | means |
-/// |---|---|
-/// | `plugin` | a guest's folder, which is built, or a component's file |
-/// | `listen` | a list of [`Endpoint`]s; without it nothing is bound |
-/// | `trusted-proxies` | from where `haproxy:` endpoints believe a header; the default is [`TRUSTED_PROXIES_DEFAULT`] |
-/// | `allow`, `deny` | [`Peers`]; without them all may come |
-/// | `instances` | `"per-connection"` (the default) or `"per-worker"` (where all endpoints are for datagrams) |
-/// | `workers` | on how many workers it runs; the default is all |
-/// | `when-full` | `"wait"` (the default) or `"refuse"`: what becomes of a connection too many |
-/// | `log` | the level of the lines about it, and of its plugin's own: `"debug"` |
-/// | `limits` | [`Limits`] |
-/// | `grants` | [`Grants`]; without it the plugin reaches nothing |
-/// | `tls` | [`Tls`]; without it what it listens on is plain, or has certificates of its own |
-/// | `config` | the plugin's own configuration |
+/// What `when-full` may be.
+pub(super) const WHEN_FULL: [(&str, WhenFull); 2] =
+    [("wait", WhenFull::Wait), ("refuse", WhenFull::Refuse)];
+
+/// The longest name of a service, in bytes.
+pub(super) const NAME_MAX: usize = 64;
+
+/// A `[service.NAME]` table; [`explain`](super::explain) says what each key of it means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     /// Letters, digits, `-` and `_`.
@@ -134,13 +126,13 @@ impl Service {
         };
         let peers = peers::read(&mut section, mistakes);
         let given = section.field("instances");
-        let instances = given.as_ref().and_then(|field| mistakes.keep(instances(field)));
+        let instances = given.as_ref().and_then(|field| mistakes.keep(field.one_of(&INSTANCES)));
         let instances = for_datagrams(&listen, instances, given.as_ref(), field, mistakes);
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let when_full = section.field("when-full");
-        let when_full = when_full.and_then(|field| mistakes.keep(when_full_of(&field)));
+        let when_full = when_full.and_then(|field| mistakes.keep(field.one_of(&WHEN_FULL)));
         let log = section.field("log");
-        let log = log.and_then(|field| mistakes.keep(observed::level(&field)));
+        let log = log.and_then(|field| mistakes.keep(field.one_of(&LEVELS)));
         let limits = section.field("limits").map(|field| Limits::read(&field, mistakes));
         let (limits, limit_lines) = limits.unwrap_or_default();
         let grants = section.field("grants").map(|field| grants::read(&field, folder, mistakes));
@@ -274,24 +266,6 @@ fn network(item: &Field<'_>) -> Result<IpNet, Mistake> {
         return Err(item.mistake(problem));
     }
     Ok(network)
-}
-
-fn instances(field: &Field<'_>) -> Result<Instances, Mistake> {
-    const WANTED: &str = "\"per-connection\" or \"per-worker\"";
-    match field.string(WANTED)? {
-        "per-connection" => Ok(Instances::PerConnection),
-        "per-worker" => Ok(Instances::PerWorker),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
-    }
-}
-
-fn when_full_of(field: &Field<'_>) -> Result<WhenFull, Mistake> {
-    const WANTED: &str = "\"wait\" or \"refuse\"";
-    match field.string(WANTED)? {
-        "refuse" => Ok(WhenFull::Refuse),
-        "wait" => Ok(WhenFull::Wait),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
-    }
 }
 
 fn config(field: &Field<'_>) -> Result<Value, Mistake> {

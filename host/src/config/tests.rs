@@ -202,10 +202,7 @@ fn a_mistake_is_shown_with_its_place() {
 #[test]
 fn mistakes_in_a_service() {
     let table = [
-        (
-            "lisen = []",
-            "3:1: service.s: unknown key \"lisen\"; did you mean listen? known here: plugin, listen, trusted-proxies, allow, deny, instances, workers, when-full, log, limits, grants, tls, config",
-        ),
+        ("lisen = []", "3:1: service.s: unknown key \"lisen\"; did you mean listen?"),
         ("zzzzzz = 1", "3:1: service.s: unknown key \"zzzzzz\"; known here: plugin, listen,"),
         (
             "listen = \"tcp:80\"",
@@ -285,7 +282,7 @@ fn mistakes_in_a_service() {
         ),
         (
             "grants = { conect = [] }",
-            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect? known here: files, resolver, connect, listen, multicast, jobs, services, sql, key-value, credentials, dry-run",
+            "3:12: service.s.grants: unknown key \"conect\"; did you mean connect?",
         ),
         (
             "grants = { resolver = 1 }",
@@ -355,14 +352,14 @@ fn mistakes_in_a_service() {
         ),
         (
             "grants = { credentials = { users = \"u\", plane = \"always\" } }",
-            "unknown key \"plane\"; did you mean plain? known here: users, plain, create",
+            "unknown key \"plane\"; did you mean plain?",
         ),
         ("limits = { jobs = 0 }", "service.s.limits.jobs: must be a number from 1 to 10000000"),
         ("limits = { job-deadline = \"2h\" }", "must be from 1ms to 1h, not 2h"),
         ("limits = { database-size = \"1KiB\" }", "must be from 64KiB to 1024GiB, not 1KiB"),
         (
             "grants = { files = \"public\" }",
-            "3:20: service.s.grants.files: must be a table, not a string",
+            "3:20: service.s.grants.files: must be files = { read = \"FOLDER\" }, not a string",
         ),
         (
             "grants = { files = {} }",
@@ -397,10 +394,7 @@ fn mistakes_elsewhere() {
     let long = format!("a = \"{}\"", "x".repeat(1 << 20));
     let table = [
         ("", "torsade.toml:1:1: it has no service; write [service.NAME], and below it plugin"),
-        (
-            "worker = 1",
-            "1:1: unknown key \"worker\"; did you mean workers? known here: workers, grace, log, log-format, admin, metrics, state, user, group, service",
-        ),
+        ("worker = 1", "1:1: unknown key \"worker\"; did you mean workers?"),
         (
             "workers = 2\n[service.s]\nplugin = \"p.wasm\"\nworkers = 3",
             "4:11: service.s.workers: 3 are more than the host's workers, 2",

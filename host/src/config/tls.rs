@@ -16,20 +16,17 @@ use super::field::{Field, Section};
 use super::service::{path, unreadable};
 
 /// The most names that a certificate which signs itself may have.
-const NAMES_MAX: usize = 64;
+pub(super) const NAMES_MAX: usize = 64;
 
-/// A service's `tls` table.
-///
-/// | key | means |
-/// |---|---|
-/// | `cert`, `key` | PEM files: the certificate that is shown where no name fits, and its key |
-/// | `folder` | a folder of certificates, which are shown by the name that a client asks for |
-/// | `self-signed` | the names of a certificate that the host makes, for development |
-/// | `clients`, `client-ca` | whether clients show certificates, and who signs these |
-/// | `alpn` | the protocols that it offers, the best first |
-/// | `min-version` | `"1.2"` or `"1.3"` |
-/// | `trust` | who signs the certificates of servers that it connects to |
-/// | `client-cert`, `client-key` | what it shows to these |
+/// What `clients` may be: whether they have to show a certificate, if they are asked for one.
+pub(super) const CLIENTS: [(&str, Option<bool>); 3] =
+    [("none", None), ("optional", Some(false)), ("required", Some(true))];
+
+/// What `min-version` may be.
+pub(super) const MIN_VERSIONS: [(&str, MinVersion); 2] =
+    [("1.2", MinVersion::Tls12), ("1.3", MinVersion::Tls13)];
+
+/// A service's `tls` table; [`explain`](super::explain) says what each key of it means.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tls {
     /// `cert` and `key`.
@@ -81,7 +78,7 @@ impl Tls {
             alpn: section.field("alpn").map(|field| alpn(&field, mistakes)).unwrap_or_default(),
             min_version: section
                 .field("min-version")
-                .and_then(|field| mistakes.keep(min_version(&field)))
+                .and_then(|field| mistakes.keep(field.one_of(&MIN_VERSIONS)))
                 .unwrap_or_default(),
             trust: section
                 .field("trust")
@@ -184,7 +181,7 @@ fn clients(
     folder: &Path,
     mistakes: &mut Mistakes,
 ) -> Option<Clients> {
-    let wanted = section.field("clients").and_then(|field| mistakes.keep(required(&field)));
+    let wanted = section.field("clients").and_then(|field| mistakes.keep(field.one_of(&CLIENTS)));
     let ca =
         section.field("client-ca").map(|field| mistakes.keep(existing(&field, folder, Kind::File)));
     match (wanted.flatten(), ca) {
@@ -202,26 +199,6 @@ fn clients(
             None
         }
         (None, _) => None,
-    }
-}
-
-/// Whether clients have to show a certificate, if they are asked for one.
-fn required(field: &Field<'_>) -> Result<Option<bool>, Mistake> {
-    const WANTED: &str = "\"none\", \"optional\" or \"required\"";
-    match field.string(WANTED)? {
-        "none" => Ok(None),
-        "optional" => Ok(Some(false)),
-        "required" => Ok(Some(true)),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
-    }
-}
-
-fn min_version(field: &Field<'_>) -> Result<MinVersion, Mistake> {
-    const WANTED: &str = "\"1.2\" or \"1.3\"";
-    match field.string(WANTED)? {
-        "1.2" => Ok(MinVersion::Tls12),
-        "1.3" => Ok(MinVersion::Tls13),
-        other => Err(field.mistake(format!("must be {WANTED}, not {other:?}"))),
     }
 }
 

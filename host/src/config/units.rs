@@ -30,6 +30,16 @@ pub struct Share(u32);
 /// The longest number that is read, in digits; longer ones would be rounded.
 const DIGITS_MAX: usize = 15;
 
+/// The units of sizes.
+pub(super) fn sizes() -> impl Iterator<Item = &'static str> {
+    SIZES.iter().map(|(unit, _)| *unit)
+}
+
+/// The units of times.
+pub(super) fn times() -> impl Iterator<Item = &'static str> {
+    TIMES.iter().map(|(unit, _)| *unit)
+}
+
 /// A size in bytes.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let bytes = quantity(text, &SIZES, "16MiB")?;

@@ -82,11 +82,6 @@ impl Source {
 }
 
 impl Row {
-    /// What stands in a cell.
-    pub(super) fn text(&self, cell: usize) -> &str {
-        self.cells.get(cell).map_or("", |cell| cell.trim())
-    }
-
     /// What stands between backticks in a cell.
     pub(super) fn code(&self, cell: usize) -> Vec<&str> {
         let cell = self.cells.get(cell).map_or("", String::as_str);

@@ -148,6 +148,11 @@ fn sync(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The version of SQLite.
+pub fn version() -> &'static str {
+    rusqlite::version()
+}
+
 fn open_to_write(path: &Path, size: u64) -> rusqlite::Result<Session> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::Failure;
 use crate::pool::Stopped;
 
-pub use database::{Database, Source};
+pub use database::{Database, Source, version};
 pub(super) use running::Running;
 pub(super) use session::KEY_VALUE_TABLE;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::error::Mistake;
 use super::super::field::Field;
-use super::super::units;
+use super::super::form::Form;
+use super::super::{keys, units};
 
 /// How a limit is written.
 pub(super) trait Kind {
@@ -14,8 +15,19 @@ pub(super) trait Kind {
 
     fn read(field: &Field<'_>, range: RangeInclusive<Self::Value>) -> Result<Self::Value, Mistake>;
 
+    /// In words, and for an editor.
+    fn form(range: RangeInclusive<Self::Value>) -> Form;
+
     /// As the file may have it, without quotes.
     fn show(value: Self::Value) -> String;
+
+    /// As the file may have it.
+    fn toml(value: Self::Value) -> String {
+        keys::quoted(&Self::show(value))
+    }
+
+    /// One that is within any range of a limit that there may not be.
+    const EXAMPLE: &'static str;
 }
 
 /// Bytes: `"16MiB"`.
@@ -37,9 +49,15 @@ impl Kind for Size {
         field.size(range)
     }
 
+    fn form(range: RangeInclusive<usize>) -> Form {
+        Form::Size(range)
+    }
+
     fn show(value: usize) -> String {
         units::show_size(value)
     }
+
+    const EXAMPLE: &'static str = "\"1MiB\"";
 }
 
 impl Kind for Count {
@@ -49,9 +67,19 @@ impl Kind for Count {
         field.count(range)
     }
 
+    fn form(range: RangeInclusive<usize>) -> Form {
+        Form::Count(range)
+    }
+
     fn show(value: usize) -> String {
         value.to_string()
     }
+
+    fn toml(value: usize) -> String {
+        Self::show(value)
+    }
+
+    const EXAMPLE: &'static str = "20";
 }
 
 impl Kind for Time {
@@ -61,9 +89,15 @@ impl Kind for Time {
         field.time(range)
     }
 
+    fn form(range: RangeInclusive<Duration>) -> Form {
+        Form::Time(range)
+    }
+
     fn show(value: Duration) -> String {
         units::show_time(value)
     }
+
+    const EXAMPLE: &'static str = "\"2min\"";
 }
 
 impl Kind for Part {
@@ -76,7 +110,13 @@ impl Kind for Part {
         field.share(range)
     }
 
+    fn form(range: RangeInclusive<units::Share>) -> Form {
+        Form::Part(range)
+    }
+
     fn show(value: units::Share) -> String {
         value.to_string()
     }
+
+    const EXAMPLE: &'static str = "\"50%\"";
 }

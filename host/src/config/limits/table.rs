@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::super::error::Mistakes;
 use super::super::field::Section;
+use super::super::keys::{self, Key, NAME, Without};
 use super::kinds::Kind;
 
 /// A limit, as the configuration has it and as it is for one service.
@@ -12,13 +13,7 @@ use super::kinds::Kind;
 pub struct Limit {
     /// Its key in `limits`.
     pub key: &'static str,
-    /// What it means, in sentences.
-    pub words: String,
-    /// What it is without its key: `16MiB`, `none`.
-    pub default: String,
-    /// What it can be: `64KiB to 4GiB`.
-    pub range: String,
-    /// What it is for the service, as `default`.
+    /// What it is for the service: `16MiB`, `none`.
     pub value: String,
     /// Where that comes from.
     pub source: Source,
@@ -70,15 +65,22 @@ macro_rules! limits {
         impl $name {
             /// All of them, in the order of the documentation. `lines` says where they stand.
             pub fn list(&self, lines: &LimitLines) -> Vec<Limit> {
-                let default = Self::default();
                 vec![$( Limit {
                     key: $key,
-                    words: table::words(&[$( $words ),+]),
-                    default: table::show::<$kind>(default.$field),
-                    range: table::show_range::<$kind>($range),
                     value: table::show::<$kind>(self.$field),
                     source: lines.get($key).map_or(Source::Default, |line| Source::Line(*line)),
                 } ),+]
+            }
+
+            /// What is said of each.
+            pub(super) fn keys() -> Vec<Key> {
+                let default = Self::default();
+                vec![$( table::key::<$kind>(
+                    $key,
+                    &[$( $words ),+],
+                    $range,
+                    default.$field,
+                ) ),+]
             }
 
             /// Each that is missing or wrong is the default.
@@ -121,13 +123,18 @@ pub(super) fn show<K: Kind>(value: impl Into<Option<K::Value>>) -> String {
     value.into().map_or_else(|| "none".to_owned(), K::show)
 }
 
-pub(super) fn show_range<K: Kind>(range: RangeInclusive<K::Value>) -> String {
-    let (min, max) = range.into_inner();
-    format!("{} to {}", K::show(min), K::show(max))
-}
-
-/// The lines of a doc comment as one.
-pub(super) fn words(lines: &[&str]) -> String {
-    let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-    lines.join(" ")
+pub(super) fn key<K: Kind>(
+    key: &str,
+    words: &[&str],
+    range: RangeInclusive<K::Value>,
+    default: impl Into<Option<K::Value>>,
+) -> Key {
+    let default = default.into().map(K::toml);
+    Key {
+        path: format!("service.{NAME}.limits.{key}"),
+        words: keys::words(words),
+        form: K::form(range),
+        example: default.clone().unwrap_or_else(|| K::EXAMPLE.to_owned()),
+        without: default.map_or(Without::Means("none"), Without::Is),
+    }
 }

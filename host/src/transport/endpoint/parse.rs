@@ -8,11 +8,9 @@ use super::super::pieces::{Pieces, Syntax, number};
 use super::{BACKLOG_DEFAULT, BACKLOG_MAX, Carries, Endpoint, Identity, Socket, UnixName};
 
 /// What [`Endpoint`]'s `FromStr` understands, for messages.
-const SUPPORTED: &str = "tcp:PORT[:interface=IP][:backlog=N], tcp6:PORT[:interface=IP][:backlog=N], \
-                         tls:PORT[:cert=FILE][:key=FILE][:interface=IP][:backlog=N], \
-                         unix:PATH[:mode=660][:backlog=N], udp:PORT[:interface=IP][:reuse=yes], \
-                         udp6:PORT[:dual=yes], unix-datagram:PATH[:mode=660], systemd:index=N or \
-                         systemd:name=NAME, fd:N and stdio:, and haproxy: before those for streams";
+const SUPPORTED: &str = "tcp:PORT, tcp6:PORT, tls:PORT, unix:PATH, udp:PORT, udp6:PORT, \
+                         unix-datagram:PATH, systemd:name=NAME, fd:N and stdio:, and haproxy: \
+                         before those for streams";
 
 const TCP: Syntax = Syntax { positional: &["port"], addresses: &["interface"] };
 const FD: Syntax = Syntax { positional: &["fd"], addresses: &[] };
