@@ -18,7 +18,7 @@ use crate::transport::endpoint::{Carries, Endpoint, EndpointError, UnixName};
 use crate::transport::range::{Candidates, ListenRange};
 use crate::transport::target::Target;
 
-pub use listing::{Line, MISSING, UNUSED};
+pub use listing::{DENIED, Import, Line, MISSING, UNUSED, check_optional, interface};
 pub use users::{Clear, Users};
 pub use wish::Wish;
 

@@ -28,6 +28,7 @@ pub mod plugin;
 pub mod pool;
 pub mod reactor;
 pub mod server;
+mod suggest;
 pub mod tally;
 pub mod throttle;
 mod timers;

@@ -7,6 +7,7 @@ mod crew;
 mod doors;
 mod goal;
 mod load;
+mod manifests;
 mod plan;
 mod privileges;
 mod reload;
@@ -54,6 +55,7 @@ use users::open_users;
 pub use cache::{cache_folder, check_private};
 pub use control::{Changes, Control, Reload};
 pub use goal::Goal;
+pub use manifests::heed;
 pub use privileges::forbid_new_privileges;
 pub use users::MadeUsers;
 
@@ -89,6 +91,7 @@ pub struct Server {
 /// # Errors
 /// Names the service and what would be right.
 pub fn check(config: &Config, plugins: &[Vec<u8>], lines: &mut Vec<Vec<Line>>) -> Result<()> {
+    let config = &heed(config, plugins)?;
     let walls = raised_walls();
     let goal = Goal::of(config, &walls);
     let engines = engines(&goal, &carried(&goal, &walls))?;
@@ -122,6 +125,7 @@ impl Server {
     ) -> Result<Self> {
         forbid_new_privileges()?;
         config.user.as_ref().map_or(Ok(()), may_become)?;
+        let config = &heed(config, plugins)?;
         let walls = raised_walls();
         let goal = Goal::of(config, &walls);
         let carried = carried(&goal, &walls);

@@ -419,7 +419,7 @@ fn a_dry_run_without_any_grant() -> Result<()> {
         ("list public", "denied the service grants no files"),
         ("query SELECT 1", "denied the service grants no sql"),
         ("get key", "denied the service grants no key-value"),
-        ("verify nobody password", "unsupported"),
+        ("verify nobody password", "denied the service grants no credentials"),
     ] {
         wisher.expect(&wish.replace("IP", &ip), wanted)?;
     }

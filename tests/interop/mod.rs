@@ -17,6 +17,7 @@ mod http;
 mod irc;
 mod limits;
 mod logins;
+mod manifest;
 mod mistakes;
 mod multicast;
 mod network;
@@ -67,6 +68,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         irc::trials(),
         limits::trials(),
         logins::trials(),
+        manifest::trials(),
         mistakes::trials(),
         multicast::trials(),
         observed::trials(),

@@ -265,5 +265,9 @@ impl Asker {
     }
 }
 
-torsade_guest::export!(Server);
+torsade_guest::export!(
+    Server,
+    serves = ["mdns", "dns-sd"],
+    schema = include_str!("../config.schema.json"),
+);
 torsade_guest::export_datagrams!(Server);

@@ -28,6 +28,7 @@ const PAIR_BYTES_MAX: usize = 255;
 
 /// The table.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The name of this host, without `.local`; another is taken where it is in use.
@@ -49,6 +50,7 @@ pub struct Settings {
 
 /// A service that is announced.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Announce {
     /// The name that people see. Without it, that of `service`.

@@ -69,5 +69,5 @@ impl DatagramProtocol for Socket {
     }
 }
 
-torsade_guest::export!(Server);
+torsade_guest::export!(Server, serves = ["echo"]);
 torsade_guest::export_datagrams!(Server);

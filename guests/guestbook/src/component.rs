@@ -280,4 +280,8 @@ impl Drop for Guest {
     }
 }
 
-torsade_guest::export!(Guestbook);
+torsade_guest::export!(
+    Guestbook,
+    serves = ["http/1.1"],
+    schema = include_str!("../config.schema.json"),
+);

@@ -5,6 +5,7 @@ use torsade_http::config::Limits;
 
 /// The `config` table. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// What stands above the page.
@@ -71,3 +72,14 @@ const MAX_POSTS_A_PAGE: u32 = 100;
 
 /// In nanoseconds.
 const SECOND: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn the_schema_is_that_of_the_table() {
+        let schema = schemars::schema_for!(Config);
+        torsade_guest::testing::assert_schema(env!("CARGO_MANIFEST_DIR"), &schema);
+    }
+}

@@ -35,4 +35,8 @@ impl Users for Granted {
     }
 }
 
-torsade_guest::export!(Server<Granted>);
+torsade_guest::export!(
+    Server<Granted>,
+    serves = ["http/1.1"],
+    schema = include_str!("../../http/config.schema.json"),
+);

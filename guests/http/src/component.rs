@@ -377,4 +377,8 @@ pub fn stranger(failure: &torsade_guest::Failure) -> Stranger {
 }
 
 #[cfg(feature = "component")]
-torsade_guest::export!(Server<Nobody>);
+torsade_guest::export!(
+    Server<Nobody>,
+    serves = ["http/1.1"],
+    schema = include_str!("../config.schema.json"),
+);

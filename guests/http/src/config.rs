@@ -9,6 +9,7 @@ use crate::request::MAX_HEADERS;
 
 /// The `config` table. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The files that stand for their folder, in the order in which they are tried.
@@ -133,6 +134,7 @@ impl Config {
 
 /// What is otherwise for one host than for all. What is missing is said for all.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Host {
     /// The folder below the granted one that is this host's root; none for the granted one.
@@ -155,6 +157,7 @@ pub struct Host {
 
 /// What `Cache-Control` is for some files.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CacheControl {
     /// The pattern of their paths.
@@ -165,6 +168,7 @@ pub struct CacheControl {
 
 /// Paths that only users may see.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Auth {
     /// The pattern of the paths.
@@ -182,6 +186,7 @@ fn restricted() -> String {
 
 /// Where some paths are to be looked for instead.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Redirect {
     /// The pattern of the paths.
@@ -232,6 +237,12 @@ mod tests {
 
     fn check(json: &str) -> Result<(), String> {
         serde_json::from_str::<Config>(json).map_err(|error| error.to_string())?.check()
+    }
+
+    #[test]
+    fn the_schema_is_that_of_the_table() {
+        let schema = schemars::schema_for!(Config);
+        torsade_guest::testing::assert_schema(env!("CARGO_MANIFEST_DIR"), &schema);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::request::Head;
 
 /// A coding in which a file may lie beside the original.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Coding {
     /// Brotli (RFC 7932).

@@ -411,4 +411,10 @@ fn when_kept(shared: &Rc<RefCell<Shared>>, kept: Deferred<Vec<sql::Execution>>) 
     done.detach();
 }
 
-torsade_guest::export!(Irc);
+// Without users it serves those who need not prove who they are.
+torsade_guest::export!(
+    Irc,
+    serves = ["irc"],
+    optional = ["credentials"],
+    schema = include_str!("../config.schema.json"),
+);

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 /// The `config` table. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// The server's name: a host's name, with a dot in it, since a nickname can't have one.
@@ -78,6 +79,7 @@ pub struct Config {
 
 /// A policy of strict transport security.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Sts {
     /// The port where TLS is spoken from the first byte on.
@@ -237,6 +239,12 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::{Config, Sts};
+
+    #[test]
+    fn the_schema_is_that_of_the_table() {
+        let schema = schemars::schema_for!(Config);
+        torsade_guest::testing::assert_schema(env!("CARGO_MANIFEST_DIR"), &schema);
+    }
 
     #[test]
     fn the_defaults_are_right() {

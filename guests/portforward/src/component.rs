@@ -166,4 +166,8 @@ impl Peer for Transport<Forwarding> {
     }
 }
 
-torsade_guest::export!(Forwarder);
+torsade_guest::export!(
+    Forwarder,
+    serves = ["port forwarding"],
+    schema = include_str!("../config.schema.json"),
+);

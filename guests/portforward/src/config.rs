@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 /// What the service's `config` says.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The endpoint that connections are forwarded to: `tcp:HOST:PORT`, `tls:HOST:PORT` or
@@ -34,6 +35,12 @@ mod tests {
 
     fn check(to: &str) -> Result<(), String> {
         Config { to: to.to_owned() }.check()
+    }
+
+    #[test]
+    fn the_schema_is_that_of_the_table() {
+        let schema = schemars::schema_for!(Config);
+        torsade_guest::testing::assert_schema(env!("CARGO_MANIFEST_DIR"), &schema);
     }
 
     #[test]

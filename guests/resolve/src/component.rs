@@ -112,4 +112,4 @@ impl Resolving {
     }
 }
 
-torsade_guest::export!(Server);
+torsade_guest::export!(Server, serves = ["addresses of names"]);

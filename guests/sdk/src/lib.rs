@@ -53,6 +53,10 @@
 //! has what a plugin for UDP, multicast and Unix datagrams is written with, and [`services`] tells
 //! what the host serves.
 //!
+//! What a plugin says of itself, its manifest, [`export!`] writes: what it serves, whether its
+//! connections share state, what it can do without, and the schema of its configuration, by which
+//! the host tells mistakes in there with their line. `torsade inspect` shows it.
+//!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!
 //! A plugin runs on `wasm32-unknown-unknown`, where the standard library has no clock, no
@@ -131,12 +135,40 @@ pub use types::{Address, Datetime, Failure, Origin, Reason, code};
 
 /// Makes the component of a plugin: `export!(MyPlugin);`, once, where the type is.
 ///
-/// It also writes the plugin's manifest, a custom section named `torsade:manifest`, from
-/// `Cargo.toml` and [`Plugin::SHARED_STATE`]. On targets other than wasm it only checks the type.
+/// It also writes the plugin's manifest, a custom section named `torsade:manifest`: the package's
+/// name, version and licence from `Cargo.toml`, [`Plugin::SHARED_STATE`], and what is said here
+/// behind the type, in this order, each where there is something to say:
+///
+/// - `serves = ["http/1.1"]`: what it serves, in words;
+/// - `optional = ["credentials"]`: interfaces of the contract that the plugin can do without. A
+///   service that doesn't grant one is served all the same, and what the plugin asks for by it fails
+///   [`code::DENIED`];
+/// - `schema = include_str!("../config.schema.json")`: the JSON Schema (draft 2020-12) of the
+///   service's `config`, by which the host checks it, and says what is wrong, before anything is
+///   served. [`testing::assert_schema`] makes that file of the type and holds it to it. The schema
+///   of [`NoConfig`] need not be said.
+///
+/// ```
+/// # use torsade_guest::{NoConfig, Origin, Plugin, Protocol, Transport, Waiting};
+/// # struct Server;
+/// # struct Nothing;
+/// # impl Protocol for Nothing {
+/// #     fn data_received(&mut self, _: &[u8]) -> Option<Waiting> { None }
+/// # }
+/// # impl Plugin for Server {
+/// #     type Config = NoConfig;
+/// #     type Protocol = Nothing;
+/// #     fn start(_: NoConfig) -> Result<Self, String> { Ok(Server) }
+/// #     fn build_protocol(&mut self, _: Transport<Nothing>, _: Origin) -> Option<Nothing> { None }
+/// # }
+/// torsade_guest::export!(Server, serves = ["discard"], optional = ["files", "sql"]);
+/// ```
+///
+/// On targets other than wasm it only checks all that.
 #[macro_export]
 macro_rules! export {
-    ($plugin:ty) => {
-        $crate::export_ground!($plugin);
+    ($plugin:ty $(, $($manifest:tt)*)?) => {
+        $crate::export_ground!($plugin $(, $($manifest)*)?);
         const _: () = {
             type Component = $crate::component::Component<$plugin>;
             #[cfg(target_family = "wasm")]
@@ -148,28 +180,50 @@ macro_rules! export {
 }
 
 /// Makes the component of a plugin that serves no streams: `export_ground!(MyPlugin);`, once, in
-/// the stead of [`export!`].
+/// the stead of [`export!`], and with the same words.
 ///
 /// Alone it serves nothing. What the plugin serves stands beside it, as [`export_datagrams!`].
 #[macro_export]
 macro_rules! export_ground {
-    ($plugin:ty) => {
+    (
+        $plugin:ty
+        $(, serves = [$($serves:literal),+ $(,)?])?
+        $(, optional = [$($optional:literal),+ $(,)?])?
+        $(, schema = $schema:expr)?
+        $(,)?
+    ) => {
         const _: () = {
             type Component = $crate::component::Component<$plugin>;
             #[cfg(target_family = "wasm")]
-    $crate::bindings::export_component!(Component with_types_in $crate::bindings);
+            $crate::bindings::export_component!(Component with_types_in $crate::bindings);
 
-            const MANIFEST: &str = if <$plugin as $crate::Plugin>::SHARED_STATE {
-                $crate::manifest!("true")
+            const GIVEN: &str = ::core::concat!("" $(, $schema)?);
+            const SCHEMA: &str = if GIVEN.is_empty() {
+                <<$plugin as $crate::Plugin>::Config as $crate::Config>::SCHEMA
             } else {
-                $crate::manifest!("false")
+                GIVEN
             };
+            const PARTS: &[&str] = &[
+                $crate::manifest_words!([$($($serves),+)?] [$($($optional),+)?]),
+                if <$plugin as $crate::Plugin>::SHARED_STATE { "true" } else { "false" },
+                if SCHEMA.is_empty() { "" } else { ",\"config-schema\":" },
+                SCHEMA,
+                "}",
+            ];
+            const LENGTH: usize = $crate::manifest::length(PARTS);
             #[cfg_attr(target_family = "wasm", unsafe(link_section = "torsade:manifest"))]
             #[used]
-            static SECTION: [u8; MANIFEST.len()] = $crate::manifest::bytes(MANIFEST);
+            static SECTION: [u8; LENGTH] = $crate::manifest::joined(PARTS);
             assert!(
-                $crate::manifest::is_plain(env!("CARGO_PKG_LICENSE")),
-                "the licence in Cargo.toml has a character that JSON would escape"
+                LENGTH <= $crate::manifest::MANIFEST_BYTES,
+                "the manifest is larger than 64 KiB, the most that a host reads"
+            );
+            assert!(
+                $crate::manifest::is_plain(::core::concat!(
+                    ::core::env!("CARGO_PKG_LICENSE") $($(, $serves)+)? $($(, $optional)+)?
+                )),
+                "the licence in Cargo.toml, or a word of `serves` or `optional`, has a character \
+                 that JSON would escape"
             );
         };
     };
@@ -191,21 +245,26 @@ macro_rules! export_jobs {
     };
 }
 
-/// The manifest's JSON, for the package in which it is expanded.
+/// The manifest's JSON for the package in which it is expanded, up to the value of its last key.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! manifest {
-    ($shared_state:literal) => {
+macro_rules! manifest_words {
+    (
+        [$($serves:literal $(, $more_serves:literal)*)?]
+        [$($optional:literal $(, $more_optional:literal)*)?]
+    ) => {
         ::core::concat!(
-            "{\"name\":\"",
+            "{\"manifest\":1,\"name\":\"",
             ::core::env!("CARGO_PKG_NAME"),
             "\",\"version\":\"",
             ::core::env!("CARGO_PKG_VERSION"),
             "\",\"licence\":\"",
             ::core::env!("CARGO_PKG_LICENSE"),
-            "\",\"shared-state\":",
-            $shared_state,
-            "}"
+            "\",\"serves\":[",
+            $("\"", $serves, "\"", $(",\"", $more_serves, "\"",)*)?
+            "],\"optional-imports\":[",
+            $("\"", $optional, "\"", $(",\"", $more_optional, "\"",)*)?
+            "],\"shared-state\":"
         )
     };
 }

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 use crate::deferred::Waiting;
+use crate::manifest::NO_CONFIG;
 use crate::protocol::Protocol;
 use crate::transport::Transport;
 use crate::types::Origin;
@@ -12,12 +13,14 @@ use crate::types::Origin;
 ///
 /// Export it with [`export!`](crate::export).
 pub trait Plugin: Sized + 'static {
-    /// Whether connections share what the plugin keeps, as in a chat room. The manifest says so;
-    /// a service of such a plugin sets `instances = "per-worker"` and `workers = 1`.
+    /// Whether connections share what the plugin keeps, as in a chat room. The manifest says so, and
+    /// where the service doesn't say otherwise all of them then have one sandbox
+    /// (`instances = "per-worker"`, `workers = 1`).
     const SHARED_STATE: bool = false;
 
     /// The service's `config` table: anything that serde can deserialize, or [`NoConfig`].
-    /// Derive it with `#[serde(deny_unknown_fields)]`, so that misspelt keys are refused.
+    /// Derive it with `#[serde(deny_unknown_fields)]`, so that misspelt keys are refused. Where
+    /// [`export!`](crate::export) is given its schema, the host refuses them before.
     type Config: Config;
 
     /// What the plugin's connections mean.
@@ -57,6 +60,12 @@ pub trait Plugin: Sized + 'static {
 
 /// A plugin's configuration, made from the service's `config` table.
 pub trait Config: Sized {
+    /// The JSON Schema of the table, for the manifest of a plugin that gives [`export!`] none; empty
+    /// for none.
+    ///
+    /// [`export!`]: crate::export
+    const SCHEMA: &str = "";
+
     /// Reads the table, given as a JSON object (RFC 8259).
     ///
     /// # Errors
@@ -99,6 +108,8 @@ fn wrong(path: Option<&Path>, error: &serde_json::Error) -> String {
 pub struct NoConfig;
 
 impl Config for NoConfig {
+    const SCHEMA: &str = NO_CONFIG;
+
     fn parse(json: &str) -> Result<Self, String> {
         let inside = json.trim_ascii().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match inside.map(str::trim_ascii) {

@@ -1,7 +1,9 @@
 //! For tests of guests, native ones and others: a clock that is moved by hand, chance from a seed,
-//! the log's lines, and dialogues that are written down.
+//! the log's lines, dialogues that are written down, and what a manifest says of its plugin's
+//! `config`.
 
 pub mod conversation;
+mod schema;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use crate::deferred::{Deferred, Firing};
 use crate::log::Level;
 use crate::turn;
+
+pub use schema::assert_schema;
 
 /// Twisted's `Clock`: while it lives, the timers and the monotonic clock of this thread are this
 /// one's, and time passes by [`advance`](Clock::advance) alone.

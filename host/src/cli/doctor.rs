@@ -10,7 +10,7 @@ use crate::plugin::Engines;
 use crate::server::{self, Goal};
 use crate::walls::{Height, Wall, Walls, bytes, count};
 
-use super::{Output, print};
+use super::{Output, plugins, print};
 
 pub(super) const HELP: &str = "\
 The goal is what the limits of the configuration's services add up to, or without one what a service
@@ -21,6 +21,11 @@ with the default limits may have. Ends with 0 where this machine carries it, and
 pub(super) fn doctor(file: Option<&Path>, output: &Output) -> Result<bool> {
     let mut config = file.map(config::load).transpose()?;
     output.start_log(config.as_mut())?;
+    let config = config.map(|config| {
+        let plugins = plugins::load(&config, output.progress())?;
+        server::heed(&config, &plugins)
+    });
+    let config = config.transpose()?;
     let walls = Walls::read();
     let (goal, of) = match &config {
         Some(config) => (Goal::of(config, &walls), config.file.display().to_string()),

@@ -4,6 +4,7 @@ pub mod build;
 mod cert;
 mod check;
 mod doctor;
+mod inspect;
 mod log;
 mod pages;
 mod passwd;
@@ -50,6 +51,7 @@ Examples:
   torsade check examples/site       only tell whether it could be served
   torsade check --limits            what each service may use, and where that is said
   torsade check --explain listen    what a key of torsade.toml means
+  torsade inspect guests/irc        tell what a plugin is, and which grants it needs
   torsade doctor                    tell what this machine carries
   torsade build guests/echo         make a component of a guest
   torsade cert localhost            make a certificate, for development
@@ -111,9 +113,19 @@ enum Command {
     /// Do all that `up` does before it serves, bind nothing, and tell what is wrong
     ///
     /// Prints what each service's plugin imports, the grant that it needs for that, and what it gets:
-    /// the grant's value, "-" where it needs none, "missing" where it isn't given, which is refused.
-    /// A grant that is given and that nothing needs is "unused".
+    /// the grant's value, "-" where it needs none, "missing" where it isn't given, which is refused,
+    /// "denied" where it isn't given and the plugin can do without. A grant that is given and that
+    /// nothing needs is "unused".
     Check(check::Arguments),
+    /// Tell what a plugin says of itself, what it needs, and how large it is
+    #[command(after_help = inspect::HELP)]
+    Inspect {
+        /// A component's file, or a guest's folder, which is built first
+        plugin: PathBuf,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Tell how many connections and sandboxes this machine carries, and what raises that
     #[command(after_help = doctor::HELP)]
     Doctor {
@@ -233,6 +245,9 @@ pub fn main() -> ExitCode {
         Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
         Command::Passwd(arguments) => passwd::passwd(&arguments, &output).map_err(Failure::Input),
         Command::Check(arguments) => check::check(&arguments, &output).map_err(Failure::Input),
+        Command::Inspect { plugin, json } => {
+            inspect::inspect(&plugin, json, &output).map_err(Failure::Input)
+        }
         Command::Completions { shell } => {
             pages::completions(shell);
             Ok(())
@@ -314,8 +329,10 @@ mod tests {
     #[test]
     fn help_says_what_the_statuses_mean() {
         let help = Arguments::command().render_long_help().to_string();
-        for word in
-            ["up", "build", "cert", "check", "doctor", "passwd", "status", "top", "stop", "reload"]
+        for word in [
+            "up", "build", "cert", "check", "doctor", "inspect", "passwd", "status", "top", "stop",
+            "reload",
+        ]
         {
             assert!(help.contains(&format!("\n  {word} ")), "{word}\n{help}");
         }

@@ -33,7 +33,7 @@ pub(super) fn load(config: &Config, progress: Progress) -> Result<Vec<Vec<u8>>> 
 }
 
 /// Reads a file of at most so many bytes: compiling takes many times its size in memory.
-fn read(file: &Path, most: usize) -> Result<Vec<u8>> {
+pub(super) fn read(file: &Path, most: usize) -> Result<Vec<u8>> {
     let cannot = || format!("{} can't be read", file.display());
     let open = File::open(file).with_context(cannot)?;
     let size = open.metadata().with_context(cannot)?.len();

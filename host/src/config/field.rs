@@ -11,6 +11,7 @@ use super::form::either;
 use super::keys::{self, Key};
 use super::kind;
 use super::units::{self, Share};
+use crate::suggest::nearest;
 
 /// A table. It remembers which keys were asked for: those are the known ones.
 pub(super) struct Section<'a> {
@@ -149,6 +150,19 @@ impl<'a> Field<'a> {
         Some(Self { path: join(&self.path, key), value, lines: self.lines })
     }
 
+    /// The value below a table's key, or at a place of a list, if this is such and has it.
+    pub(super) fn inside(&self, step: &str) -> Option<Self> {
+        let DeValue::Array(list) = self.value.get_ref() else { return self.below(step) };
+        let value = list.get(step.parse::<usize>().ok()?)?;
+        Some(Self { path: format!("{}[{step}]", self.path), value, lines: self.lines })
+    }
+
+    /// Where a table's key stands, if this is a table and has it.
+    pub(super) fn key_span(&self, key: &str) -> Option<Range<usize>> {
+        let mut keys = self.value.get_ref().as_table()?.keys();
+        keys.find(|known| *known.get_ref() == key).map(Spanned::span)
+    }
+
     pub(super) fn table(&self) -> Result<Section<'a>, Mistake> {
         self.table_as("a table")
     }
@@ -235,24 +249,11 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// How many single letters may be wrong in a key for another to be what was meant.
-const TYPOS_MAX: usize = 3;
-
-/// The longest name that is compared with keys, which takes its length squared, in bytes.
-const COMPARED_MAX: usize = 64;
+/// How many characters of a name that is wrong are shown.
+const SHOWN_MAX: usize = 64;
 
 /// How many keys of a table are listed in a message.
 const LISTED_MAX: usize = 16;
-
-/// The key that is most like a name, if one is like it.
-pub(super) fn nearest<'a>(name: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let close = |key: &'a str| {
-        let typos = strsim::damerau_levenshtein(name, key);
-        (typos <= TYPOS_MAX.min(key.len() / 2)).then_some((typos, key))
-    };
-    let keys = keys.into_iter().filter(|_| name.len() <= COMPARED_MAX);
-    keys.filter_map(close).min_by_key(|(typos, _)| *typos).map(|(_, key)| key)
-}
 
 /// Where a key of this name belongs, for one that stands where it doesn't.
 fn tables_with(name: &str) -> Vec<String> {
@@ -274,6 +275,6 @@ fn unknown(table: &str, name: &str, known: &[&'static str]) -> String {
         }
         None => format!("known here: {}", known.join(", ")),
     };
-    let shown: String = name.chars().take(COMPARED_MAX).collect();
+    let shown: String = name.chars().take(SHOWN_MAX).collect();
     format!("unknown key {shown:?}; {right}")
 }

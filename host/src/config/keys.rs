@@ -15,7 +15,7 @@ use super::observed::{LEVELS, LOG_FORMATS};
 use super::service::{INSTANCES, WHEN_FULL};
 use super::tls::{CLIENTS, MIN_VERSIONS, NAMES_MAX};
 use super::{
-    ENDPOINTS_MAX, GRACE_DEFAULT, GRACE_MAX, GRANTED_MAX, Instances, LOG_DEFAULT, Limits,
+    ENDPOINTS_MAX, GRACE_DEFAULT, GRACE_MAX, GRANTED_MAX, LOG_DEFAULT, Limits,
     LogFormat, STATE_DEFAULT, TRUSTED_PROXIES_DEFAULT, WORKERS_MAX, WhenFull, units,
 };
 
@@ -188,12 +188,13 @@ fn service() -> Vec<Key> {
         "service.NAME.deny" Form::List(NETWORKS, 0..=GRANTED_MAX), NONE, "[\"192.0.2.66\"]";
         /// Whether each connection has a sandbox of its own, so that a fault costs one connection,
         /// or all connections of a worker share one. Datagrams need the latter, which is the
-        /// default where all endpoints are for them.
-        "service.NAME.instances" names(&INSTANCES), default::<Instances>(&INSTANCES),
-            "\"per-worker\"";
-        /// On how many workers it runs; 1 where all connections share state in one sandbox.
+        /// default where all endpoints are for them, and where the plugin's manifest says that its
+        /// connections share state.
+        "service.NAME.instances" names(&INSTANCES),
+            Without::Means("`\"per-connection\"`, or as the plugin needs it"), "\"per-worker\"";
+        /// On how many workers it runs.
         "service.NAME.workers" Form::Count(1..=WORKERS_MAX),
-            Without::Means("all of the host's"), "1";
+            Without::Means("all of the host's; 1 where the plugin's connections share state"), "1";
         /// What becomes of a new connection while the service has as many as `connections`, or
         /// `instances`, allow: it waits in the backlog until one has ended, or it is closed at once.
         "service.NAME.when-full" names(&WHEN_FULL), default::<WhenFull>(&WHEN_FULL), "\"refuse\"";

@@ -9,6 +9,7 @@ mod keys;
 mod limits;
 mod observed;
 mod peers;
+mod places;
 mod reference;
 mod schema;
 mod service;
@@ -17,9 +18,10 @@ mod units;
 mod user;
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use error::Mistakes;
 use field::{Field, Lines, Section};
 pub use limits::{Limit, LimitLines, Limits, Source};
 pub use observed::{Admin, LogFormat};
+pub use places::WrongConfig;
 pub use reference::{explain, reference};
 pub use schema::schema;
 pub use service::{Instances, PluginSource, Service, TRUSTED_PROXIES_DEFAULT, WhenFull};
@@ -99,6 +102,8 @@ pub struct Config {
     pub user: Option<User>,
     /// The services in the order of the file; at least one.
     pub services: Vec<Service>,
+    /// What the file says: for the places of what is found wrong later.
+    text: Arc<str>,
 }
 
 /// Reads and checks the configuration in a file, or in [`FILE_NAME`] of a folder.
@@ -165,20 +170,24 @@ fn on_large_stack<T: Send>(
     file: &Path,
     read: impl FnOnce() -> Result<T, ConfigError> + Send,
 ) -> Result<T, ConfigError> {
-    let reader = thread::Builder::new().stack_size(READER_STACK);
-    let result = thread::scope(|scope| {
-        let reader = reader.spawn_scoped(scope, read)?;
-        Ok(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
-    result.unwrap_or_else(|error: std::io::Error| {
+    on_deep_stack(read).unwrap_or_else(|error| {
         Err(ConfigError::whole_file(file, format!("can't be parsed: no thread for it: {error}")))
+    })
+}
+
+/// Does something that recurses as deep as a file may be nested.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let reader = thread::Builder::new().stack_size(READER_STACK);
+    thread::scope(|scope| {
+        let reader = reader.spawn_scoped(scope, work)?;
+        Ok(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })
 }
 
 fn parse_text(file: &Path, text: &str) -> Result<Config, ConfigError> {
     let mut mistakes = Mistakes::default();
     let config = match DeTable::parse(text) {
-        Ok(root) => Config::read(file, root.get_ref(), &Lines::of(text), &mut mistakes),
+        Ok(root) => Config::read((file, text), root.get_ref(), &mut mistakes),
         Err(error) => return Err(not_toml(file, text, &error)),
     };
     match mistakes.is_empty() {
@@ -206,9 +215,10 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 impl Config {
-    fn read(file: &Path, root: &DeTable<'_>, lines: &Lines, mistakes: &mut Mistakes) -> Self {
+    fn read((file, text): (&Path, &str), root: &DeTable<'_>, mistakes: &mut Mistakes) -> Self {
         let folder = file.parent().unwrap_or(Path::new(""));
-        let mut section = Section::root(root, lines);
+        let lines = Lines::of(text);
+        let mut section = Section::root(root, &lines);
         let workers = section.optional_count("workers", 1..=WORKERS_MAX, mistakes);
         let grace = section.time("grace", Duration::ZERO..=GRACE_MAX, GRACE_DEFAULT, mistakes);
         let log = section.field("log").and_then(|field| mistakes.keep(filter(&field)));
@@ -251,6 +261,7 @@ impl Config {
             state,
             user,
             services,
+            text: text.into(),
         }
     }
 

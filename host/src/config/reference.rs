@@ -1,6 +1,6 @@
 //! What people are told of the keys: all of them as a document, and some by name.
 
-use super::field::nearest;
+use crate::suggest::nearest;
 use super::keys::{self, Key, NAME, Without};
 
 /// The longest line of an explanation, in characters.

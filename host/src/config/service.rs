@@ -52,9 +52,9 @@ pub struct Service {
     pub trusted_proxies: Vec<IpNet>,
     /// Who may come.
     pub peers: Peers,
-    /// How many sandboxes there are.
-    pub instances: Instances,
-    /// On how many workers it runs; `None` for all.
+    /// How many sandboxes there are; `None` for what its plugin can live with.
+    pub instances: Option<Instances>,
+    /// On how many workers it runs; `None` for as many as its plugin can live with.
     pub workers: Option<usize>,
     /// What becomes of a new connection while there are as many as there may be.
     pub when_full: WhenFull,
@@ -83,10 +83,9 @@ pub enum PluginSource {
 }
 
 /// What shares a sandbox.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Instances {
     /// Each connection has its own instance: a trap costs one connection.
-    #[default]
     PerConnection,
     /// All connections of a worker share an instance.
     PerWorker,
@@ -103,6 +102,12 @@ pub enum WhenFull {
 }
 
 impl Service {
+    /// Whether each connection has a sandbox of its own. Without a connection to wait for there is
+    /// one, from start to stop.
+    pub fn is_per_connection(&self) -> bool {
+        self.instances != Some(Instances::PerWorker) && !self.listen.is_empty()
+    }
+
     /// Reads the table of a service, and tells where in the file each of its endpoints stands.
     /// `None` once a mistake is written down that leaves nothing to go on with.
     pub(super) fn read(
@@ -200,9 +205,9 @@ fn for_datagrams(
     instances: Option<&Field<'_>>,
     service: &Field<'_>,
     mistakes: &mut Mistakes,
-) -> Instances {
+) -> Option<Instances> {
     let is_for_datagrams = |endpoint: &&Endpoint| endpoint.carries() == Carries::Datagrams;
-    let Some(one) = listen.iter().find(is_for_datagrams) else { return said.unwrap_or_default() };
+    let Some(one) = listen.iter().find(is_for_datagrams) else { return said };
     match said {
         Some(Instances::PerWorker) => {}
         None if instances.is_none()
@@ -215,7 +220,7 @@ fn for_datagrams(
             mistakes.push(instances.unwrap_or(service).mistake(problem));
         }
     }
-    Instances::PerWorker
+    Some(Instances::PerWorker)
 }
 
 /// The endpoints that are right, and the place of each in the file.

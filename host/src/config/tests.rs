@@ -34,10 +34,13 @@ fn datagrams_are_served_per_worker() {
         load(folder.path()).map(|config| config.services[0].instances).map_err(|e| e.to_string())
     };
     for (lines, want) in [
-        ("listen = [\"udp:53\", \"unix-datagram:a\"]", Instances::PerWorker),
-        ("listen = [\"udp:53\", \"tcp:53\"]\ninstances = \"per-worker\"", Instances::PerWorker),
-        ("listen = [\"tcp:53\"]", Instances::PerConnection),
-        ("listen = []", Instances::PerConnection),
+        ("listen = [\"udp:53\", \"unix-datagram:a\"]", Some(Instances::PerWorker)),
+        (
+            "listen = [\"udp:53\", \"tcp:53\"]\ninstances = \"per-worker\"",
+            Some(Instances::PerWorker),
+        ),
+        ("listen = [\"tcp:53\"]", None),
+        ("listen = []", None),
     ] {
         assert_eq!(read(lines), Ok(want), "{lines}");
     }
@@ -106,7 +109,7 @@ fn everything_that_can_be_said() {
     let listen: Vec<String> = site.listen.iter().map(ToString::to_string).collect();
     let socket = folder.path().join("run/site.sock");
     assert_eq!(listen, ["tcp:8080".to_owned(), format!("unix:{}:mode=660", socket.display())]);
-    assert_eq!((site.instances, site.workers), (Instances::PerWorker, Some(2)));
+    assert_eq!((site.instances, site.workers), (Some(Instances::PerWorker), Some(2)));
     let limits = Limits {
         memory: 32 << 20,
         deadline: Duration::from_millis(20),
@@ -166,7 +169,7 @@ fn everything_that_can_be_said() {
 
     assert_eq!(echo.plugin, PluginSource::File(folder.path().join("p.wasm")));
     assert_eq!(echo.config, json!({}));
-    assert_eq!((echo.instances, echo.workers), (Instances::PerConnection, None));
+    assert_eq!((echo.instances, echo.workers), (None, None));
     assert_eq!((&echo.limits, &echo.grants), (&Limits::default(), &Grants::default()));
     assert!(echo.limit_lines.is_empty());
     assert!(Grant::ALL.iter().all(|grant| !echo.grants.gives(*grant)));

@@ -1,6 +1,17 @@
 //! What a component imports, set beside what its service grants.
 
 use super::{Clear, Grant, Grants, Store, Users};
+use crate::suggest::nearest;
+
+/// What a component imports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Import {
+    /// Its name, with package and version: `torsade:plugin/files@0.1.0`.
+    pub name: String,
+    /// Whether the plugin can do without: then a service need not grant it, and what the plugin asks
+    /// for by it is denied.
+    pub is_optional: bool,
+}
 
 /// A line of what a plugin asks for and what it gets.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,9 +21,12 @@ pub struct Line {
     /// The key of the grant that this needs, or `-`.
     pub key: &'static str,
     /// The grant's value, as the configuration has it; `-` where none is needed, [`MISSING`] where
-    /// it isn't given, [`UNUSED`] where nothing needs it.
+    /// it isn't given, [`DENIED`] where it isn't and need not be, [`UNUSED`] where nothing needs it.
     pub gets: String,
 }
+
+/// What takes a grant that isn't given, and the plugin can do without.
+pub const DENIED: &str = "denied";
 
 /// What takes a grant that isn't given.
 pub const MISSING: &str = "missing";
@@ -28,14 +42,41 @@ enum Need {
     Unknown,
 }
 
+impl Import {
+    /// An import of a component that can do without some interfaces of the contract, which are named
+    /// without package and version.
+    pub fn new(name: String, optional: &[String]) -> Self {
+        let is_optional =
+            interface(&name).is_some_and(|interface| optional.iter().any(|it| it == interface));
+        Self { name, is_optional }
+    }
+}
+
+/// Whether an interface may be one that a plugin can do without.
+///
+/// # Errors
+/// Says that there is none of this name, or that everybody has it.
+pub fn check_optional(interface: &str) -> Result<(), String> {
+    if GRANTS.iter().any(|(granted, _)| *granted == interface) {
+        return Ok(());
+    }
+    if GROUND.contains(&interface) {
+        return Err(format!("{interface} needs no grant, so that every plugin has it"));
+    }
+    let known = GRANTS.map(|(granted, _)| granted);
+    let meant =
+        nearest(interface, known).map_or(String::new(), |it| format!("did you mean {it}? "));
+    Err(format!("no interface is called {interface:?}; {meant}there are {}", known.join(", ")))
+}
+
 impl Grants {
     /// Whether a component may have all that it imports.
     ///
     /// # Errors
     /// Says what this host does not have, or what is missing in the `grants` table.
-    pub fn check(&self, imports: &[String]) -> Result<(), String> {
-        let unknown = imports.iter().filter(|import| matches!(need(import), Need::Unknown));
-        let unknown: Vec<_> = unknown.map(String::as_str).collect();
+    pub fn check(&self, imports: &[Import]) -> Result<(), String> {
+        let names = imports.iter().map(|import| &*import.name);
+        let unknown: Vec<_> = names.filter(|name| matches!(need(name), Need::Unknown)).collect();
         if !unknown.is_empty() {
             let (shown, left) = unknown.split_at(unknown.len().min(UNKNOWN));
             let shown = shown.join(", ");
@@ -50,9 +91,11 @@ impl Grants {
     }
 
     /// What a component imports that isn't granted, in words, if it does.
-    pub fn missing(&self, imports: &[String]) -> Option<String> {
-        let missing = imports.iter().filter_map(|import| match need(import) {
-            Need::Grant(grant) if !self.gives(grant) => Some((interface(import)?, grant.key())),
+    pub fn missing(&self, imports: &[Import]) -> Option<String> {
+        let missing = imports.iter().filter_map(|import| match need(&import.name) {
+            Need::Grant(grant) if !self.gives(grant) && !import.is_optional => {
+                Some((interface(&import.name)?, grant.key()))
+            }
             _ => None,
         });
         let (interfaces, keys): (Vec<_>, Vec<_>) = missing.unzip();
@@ -65,9 +108,10 @@ impl Grants {
     }
 
     /// A line for each import, and for each grant that none of them needs.
-    pub fn lines(&self, imports: &[String]) -> Vec<Line> {
+    pub fn lines(&self, imports: &[Import]) -> Vec<Line> {
         let needs = |wanted: Grant| {
-            imports.iter().any(|import| matches!(need(import), Need::Grant(it) if it == wanted))
+            let mut needs = imports.iter().map(|import| need(&import.name));
+            needs.any(|need| matches!(need, Need::Grant(it) if it == wanted))
         };
         let unused = |grant: &Grant| self.gives(*grant) && !needs(*grant);
         let unused = Grant::ALL.into_iter().filter(unused).map(|grant| Line {
@@ -78,16 +122,16 @@ impl Grants {
         imports.iter().map(|import| self.line_of(import)).chain(unused).collect()
     }
 
-    fn line_of(&self, import: &str) -> Line {
-        let (key, gets) = match need(import) {
+    fn line_of(&self, Import { name, is_optional }: &Import) -> Line {
+        let (key, gets) = match need(name) {
             Need::Grant(grant) => {
-                let value = self.value(grant);
-                (grant.key(), value.unwrap_or_else(|| MISSING.to_owned()))
+                let without = if *is_optional { DENIED } else { MISSING };
+                (grant.key(), self.value(grant).unwrap_or_else(|| without.to_owned()))
             }
             Need::Nothing => ("-", "-".to_owned()),
             Need::Unknown => ("-", "unknown".to_owned()),
         };
-        Line { import: interface(import).unwrap_or(import).to_owned(), key, gets }
+        Line { import: interface(name).unwrap_or(name).to_owned(), key, gets }
     }
 
     /// What stands behind a grant's key.
@@ -107,9 +151,9 @@ impl Grants {
     }
 }
 
-/// The interface of the contract that a component imports, of whatever version.
-fn interface(import: &str) -> Option<&str> {
-    import.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next())
+/// The interface of the contract that a component names, of whatever version.
+pub fn interface(name: &str) -> Option<&str> {
+    name.strip_prefix("torsade:plugin/").and_then(|rest| rest.split('@').next())
 }
 
 fn need(import: &str) -> Need {

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Goal, Grant, Grants, MISSING, Store, UNUSED, Verdict, Wish};
+use super::{
+    DENIED, Goal, Grant, Grants, Import, MISSING, Store, UNUSED, Verdict, Wish, check_optional,
+};
 use crate::config;
 use crate::net::Address;
 use crate::transport::client_endpoint::ClientEndpoint;
@@ -222,15 +224,16 @@ fn users_are_shown_as_the_configuration_has_them() {
     }
 }
 
-fn imports(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| format!("torsade:plugin/{name}@0.1.0")).collect()
+fn imports(names: &[&str]) -> Vec<Import> {
+    let import = |name: &&str| Import::new(format!("torsade:plugin/{name}@0.1.0"), &[]);
+    names.iter().map(import).collect()
 }
 
 #[test]
 fn each_import_stands_beside_its_grant() {
     let grants = grants("sql = \":memory:\"\njobs = true\nmulticast = [\"ff02::/16\"]");
     let mut imports = imports(&["clock", "sql", "files", "multicast"]);
-    imports.push("wasi:cli/exit@0.2.0".to_owned());
+    imports.push(Import::new("wasi:cli/exit@0.2.0".to_owned(), &[]));
     let lines = grants.lines(&imports);
     let lines: Vec<_> = lines.iter().map(|line| (&*line.import, line.key, &*line.gets)).collect();
     assert_eq!(
@@ -245,6 +248,32 @@ fn each_import_stands_beside_its_grant() {
         ]
     );
     assert!(grants.check(&imports).unwrap_err().ends_with("have: wasi:cli/exit@0.2.0"));
+}
+
+#[test]
+fn what_a_plugin_can_do_without_need_not_be_granted() {
+    let optional = ["files", "sql", "jobs"].map(str::to_owned);
+    let names = ["files", "sql", "resolver"].map(|name| format!("torsade:plugin/{name}@0.1.0"));
+    let imports = names.map(|name| Import::new(name, &optional));
+    let missing = grants("").missing(&imports).unwrap();
+    assert!(missing.starts_with("it imports resolver, which"), "{missing}");
+    let granted = grants("resolver = true\nsql = \"file\"");
+    assert_eq!(granted.check(&imports), Ok(()));
+    let lines = granted.lines(&imports);
+    let lines: Vec<_> = lines.iter().map(|line| (&*line.import, &*line.gets)).collect();
+    assert_eq!(lines, [("files", DENIED), ("sql", "\"file\""), ("resolver", "true")]);
+    // Another package's interface of the same name is not the contract's.
+    let other = Import::new("a:b/files@0.1.0".to_owned(), &optional);
+    assert!(!other.is_optional && granted.check(&[other]).is_err());
+}
+
+#[test]
+fn only_what_needs_a_grant_is_optional() {
+    assert_eq!(check_optional("files"), Ok(()));
+    let told = check_optional("clock").unwrap_err();
+    assert_eq!(told, "clock needs no grant, so that every plugin has it");
+    let told = check_optional("credential").unwrap_err();
+    assert!(told.contains("did you mean credentials? there are client-endpoints,"), "{told}");
 }
 
 #[test]

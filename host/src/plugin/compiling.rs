@@ -1,5 +1,5 @@
 //! Compiling takes a thread of its own, and no longer than it may: what is compiled can be made to
-//! take very long.
+//! take very long. So can a schema.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use super::component::LoadError;
 
-/// Does work on a thread of its own, and gives it up where it takes longer than `most`. The thread
+/// Does work, which has a name, on a thread of its own, and gives it up where it takes longer than
+/// `most`, the limit `compile-time`. The thread
 /// can't be ended: it goes on, with all that it owns, and what it comes to is dropped.
 pub(super) fn within<T: Send + 'static>(
     most: Duration,
+    what: &str,
     work: impl FnOnce() -> Result<T, LoadError> + Send + 'static,
 ) -> Result<T, LoadError> {
     let (sender, done) = mpsc::sync_channel(1);
@@ -22,13 +24,13 @@ pub(super) fn within<T: Send + 'static>(
         .name("torsade-compiler".into())
         .stack_size(STACK)
         .spawn(run)
-        .map_err(|error| LoadError::new(format!("there is no thread to compile it: {error}")))?;
+        .map_err(|error| LoadError::new(format!("there is no thread for {what}: {error}")))?;
     done.recv_timeout(most).unwrap_or_else(|error| {
         Err(LoadError::new(match error {
             RecvTimeoutError::Timeout => {
-                format!("compiling it took more than {most:?} (limits.compile-time was reached)")
+                format!("{what} took more than {most:?} (limits.compile-time was reached)")
             }
-            RecvTimeoutError::Disconnected => "the compiler panicked at it".to_owned(),
+            RecvTimeoutError::Disconnected => format!("{what} panicked"),
         }))
     })
 }
@@ -42,8 +44,8 @@ mod tests {
 
     #[test]
     fn work_that_ends_in_time_is_taken() {
-        assert_eq!(within(Duration::MAX, || Ok(7)).unwrap(), 7);
-        let refused = within::<()>(Duration::MAX, || Err(LoadError::new("no".into())));
+        assert_eq!(within(Duration::MAX, "it", || Ok(7)).unwrap(), 7);
+        let refused = within::<()>(Duration::MAX, "it", || Err(LoadError::new("no".into())));
         assert_eq!(refused.unwrap_err().to_string(), "no");
     }
 
@@ -54,14 +56,16 @@ mod tests {
             let _ = held.recv();
             Ok(())
         };
-        let error = within(Duration::from_millis(1), stuck).unwrap_err().to_string();
+        let error =
+            within(Duration::from_millis(1), "compiling it", stuck).unwrap_err().to_string();
         assert_eq!(error, "compiling it took more than 1ms (limits.compile-time was reached)");
         drop(hold);
     }
 
     #[test]
     fn a_panic_is_an_error() {
-        let error = within::<()>(Duration::MAX, || panic!("as it should")).unwrap_err();
-        assert_eq!(error.to_string(), "the compiler panicked at it");
+        let error =
+            within::<()>(Duration::MAX, "compiling it", || panic!("as it should")).unwrap_err();
+        assert_eq!(error.to_string(), "compiling it panicked");
     }
 }

@@ -12,9 +12,11 @@ use super::compiling::within;
 use super::engine::{Compiler, Engines, EnginesConfig};
 use super::job::JobCode;
 use super::limits::Limits;
+use super::manifest::Manifest;
 use super::outbox::{Guest, LogLevel};
+use super::outline::NAME_BYTES;
 use super::words::plain;
-use crate::grants::{Clear, Grant, Grants};
+use crate::grants::{Clear, Grant, Grants, Import};
 
 /// Compiled code that fits the contract, ready to be instantiated any number of times.
 #[derive(Clone)]
@@ -83,12 +85,12 @@ impl Plugin {
         grants: &Grants,
         limits: &Limits,
         often: bool,
-        imports: &mut Vec<String>,
+        imports: &mut Vec<Import>,
     ) -> Result<Self, LoadError> {
         is_component(bytes)?;
         let pooled = often && EnginesConfig::is_for_slots(limits.memory);
         let (engines, bytes, grants) = (engines.clone(), bytes.to_vec(), grants.clone());
-        let (found, loaded) = within(limits.compile_time, move || {
+        let (found, loaded) = within(limits.compile_time, "compiling it", move || {
             let mut imports = Vec::new();
             let loaded = Self::compile(&engines, &bytes, &grants, pooled, &mut imports);
             Ok((imports, loaded))
@@ -102,13 +104,15 @@ impl Plugin {
         bytes: &[u8],
         grants: &Grants,
         pooled: bool,
-        imports: &mut Vec<String>,
+        imports: &mut Vec<Import>,
     ) -> Result<Self, LoadError> {
         let compiler = if pooled { &engines.pooled } else { &engines.on_demand };
         let component = engines.compile(compiler, bytes).map_err(|e| not_compiled(&e))?;
+        let optional = Manifest::read(bytes)?.map_or(Vec::new(), |manifest| manifest.optional);
         let kind = component.component_type();
         let names = kind.imports(&compiler.engine);
-        imports.extend(names.map(|(name, _)| plain(name.to_owned(), NAME_BYTES)));
+        let import = |name: &str| Import::new(plain(name.to_owned(), NAME_BYTES), &optional);
+        imports.extend(names.map(|(name, _)| import(name)));
         grants.check(imports).map_err(LoadError)?;
         let pre = compiler.linker.instantiate_pre(&component).map_err(|e| {
             let why = chain(&e);
@@ -244,7 +248,7 @@ fn full_name(interface: &str) -> String {
 }
 
 /// The first eight bytes tell a component from a core module: version and layer.
-fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
+pub(super) fn is_component(bytes: &[u8]) -> Result<(), LoadError> {
     let what = match bytes.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => return Ok(()),
         Some(b"\0asm\x01\0\0\0") => {
@@ -277,9 +281,6 @@ fn chain(error: &wasmtime::Error) -> String {
 /// What the engine says of what doesn't fit into a slot, and the limit's key.
 const SLOTS_WORDS: [(&str, &str); 2] =
     [("minimum byte size", "memory"), ("minimum element size", "table-elements")];
-
-/// How much of the name of an import is shown, in bytes.
-const NAME_BYTES: usize = 100;
 
 /// How much a message has of why the component is wrong, which may tell of the component's types.
 const CHAIN_BYTES: usize = 1024;

@@ -13,7 +13,10 @@ mod imports;
 mod instance;
 mod job;
 mod limits;
+mod manifest;
 mod outbox;
+mod outline;
+mod schema;
 mod slots;
 mod words;
 
@@ -25,4 +28,7 @@ pub use engine::{Engines, EnginesConfig, Footprint, Metering, Ticker};
 pub use instance::{ConnFacts, DatagramProtocol, Fault, Instance, Origin, Protocol, SocketFacts};
 pub use job::Job;
 pub use limits::Limits;
+pub use manifest::Manifest;
 pub use outbox::{Effect, LogLevel, LogLine, Outbox, Side};
+pub use outline::{Memory, Outline};
+pub use schema::{Key, Schema, Wrong};

@@ -1,7 +1,7 @@
 //! What the limits of a configuration's services add up to, and what that takes of the system.
 
 use super::cores;
-use crate::config::{Config, Instances, Limits, Service};
+use crate::config::{Config, Limits, Service};
 use crate::net::os;
 use crate::plugin::{EnginesConfig, Footprint, Metering};
 use crate::transport::endpoint::{BACKLOG_DEFAULT, Endpoint};
@@ -50,8 +50,7 @@ impl Goal {
         let asked = |service: &Service, goal: &mut Self| {
             goal.add(&Asked {
                 limits: &service.limits,
-                per_connection: service.instances == Instances::PerConnection
-                    && !service.listen.is_empty(),
+                per_connection: service.is_per_connection(),
                 workers: service.workers.unwrap_or(all).min(all),
                 listens: service.listen.len(),
                 dials: !service.grants.connect.is_empty(),

@@ -11,8 +11,8 @@ use crate::capability::files::Root;
 use crate::capability::resolver;
 use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
-use crate::config::{Config, Instances, PluginSource, Service, WhenFull};
-use crate::grants::{Grant, Store};
+use crate::config::{Config, PluginSource, Service, WhenFull};
+use crate::grants::{Grant, Import, Store};
 use crate::plugin::{Engines, Instance, Limits, Outbox, Plugin, ServiceFacts, Ticker};
 use crate::reactor::{Policies, Restarts, ServiceSettings};
 use crate::throttle::Rates;
@@ -28,7 +28,7 @@ pub(super) fn load<P: AsRef<[u8]>>(
     plugins: &[P],
     engines: &Engines,
     slots: bool,
-    imports: &mut Vec<Vec<String>>,
+    imports: &mut Vec<Vec<Import>>,
 ) -> Result<Vec<ServiceSettings>> {
     let written: Arc<[ServiceFacts]> = config.services.iter().map(as_written).collect();
     let load = |(service, bytes): (&Service, &P)| {
@@ -44,7 +44,7 @@ pub(super) fn load<P: AsRef<[u8]>>(
 }
 
 /// Says where grants protect nothing, and what they would refuse at once.
-fn warn_of_dry_run(service: &Service, imports: &[String]) {
+fn warn_of_dry_run(service: &Service, imports: &[Import]) {
     let name = &*service.name;
     if service.grants.dry_run {
         tracing::warn!(
@@ -73,12 +73,10 @@ fn load_service(
     bytes: &[u8],
     engines: &Engines,
     slots: bool,
-    imports: &mut Vec<String>,
+    imports: &mut Vec<Import>,
 ) -> Result<ServiceSettings> {
     let (PluginSource::File(path) | PluginSource::Folder(path)) = &service.plugin;
-    // Without a connection to wait for, there is one instance, from start to stop.
-    let per_connection =
-        service.instances == Instances::PerConnection && !service.listen.is_empty();
+    let per_connection = service.is_per_connection();
     let limits = Arc::new(limits(&service.limits));
     let job_limits = Arc::new(Limits {
         memory: service.limits.job_memory,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::control::Changes;
+use super::heed;
 use super::load::{database, load, open_databases, try_out};
 use super::plan::{Places, Plan, Running};
 use super::room::{raised_walls, share_files};
@@ -79,6 +80,7 @@ impl State {
         plugins: Vec<Vec<u8>>,
         made: &mut Vec<MadeUsers>,
     ) -> Result<Staged> {
+        let config = heed(&config, &plugins)?;
         check_host(&self.config, &config)?;
         let Sorted { kept, fresh, plugins } = self.sort(&config, plugins);
         let (settings, watches) = self.settings(&config, &fresh, &plugins, made)?;

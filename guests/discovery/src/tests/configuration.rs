@@ -1,7 +1,13 @@
 //! What an operator may write, and what is made of it.
 
 use super::settings;
-use crate::config::Bound;
+use crate::config::{Bound, Settings};
+
+#[test]
+fn the_schema_is_that_of_the_table() {
+    let schema = schemars::schema_for!(Settings);
+    torsade_guest::testing::assert_schema(env!("CARGO_MANIFEST_DIR"), &schema);
+}
 
 fn bound(service: &str, endpoints: &[&str]) -> Bound {
     let endpoints = endpoints.iter().map(|&endpoint| endpoint.into()).collect();

@@ -10,7 +10,7 @@ use crate::capability::credentials::{
     MESSAGE_MAX, Mechanism, NAME_MAX, Progress, Question, Secret,
 };
 use crate::capability::{Address, Outcome};
-use crate::grants::Clear;
+use crate::grants::{Clear, Wish};
 
 impl credentials::Host for Guest {
     fn mechanisms(&mut self, of: Resource<TransportHandle>) -> Result<Vec<String>> {
@@ -30,7 +30,7 @@ impl credentials::Host for Guest {
         let Some(mechanism) = found else {
             let names: Vec<_> = offered.into_iter().map(Mechanism::name).collect();
             let message = format!("this transport is offered {}", names.join(", "));
-            return Ok(Err(failure("unsupported", message)));
+            return Ok(Err(self.not_offered(message)));
         };
         self.log_in(&of, Question::Authenticate { mechanism, initial })
     }
@@ -68,7 +68,7 @@ impl credentials::Host for Guest {
         let (name, password) = (Secret::new(name.into_bytes()), Secret::new(password));
         if !self.offered(&of)?.contains(&Mechanism::Plain) {
             let message = "a password may not be said in clear on this transport";
-            return Ok(Err(failure("unsupported", message)));
+            return Ok(Err(self.not_offered(message.to_owned())));
         }
         self.log_in(&of, Question::Verify { name, password })
     }
@@ -85,6 +85,14 @@ impl credentials::Host for Guest {
 }
 
 impl Guest {
+    /// The failure of what isn't offered: where the service has users, this transport is the reason.
+    fn not_offered(&self, message: String) -> types::Failure {
+        match self.credentials {
+            Some(_) => failure("unsupported", message),
+            None => failure("denied", Wish::LogIn.refusal()),
+        }
+    }
+
     fn log_in(&mut self, of: &Resource<TransportHandle>, question: Question) -> Result<Asked> {
         let handle = self.transports.get(of)?;
         let (conn, open) = (handle.conn, handle.open);

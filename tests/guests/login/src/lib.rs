@@ -104,4 +104,4 @@ fn bytes(text: &str) -> Result<Vec<u8>, Failure> {
     (0..text.len()).step_by(2).map(pair).collect()
 }
 
-torsade_guest::export!(Server);
+torsade_guest::export!(Server, optional = ["credentials"]);
