@@ -27,6 +27,7 @@ pub mod observe;
 pub mod plugin;
 pub mod pool;
 pub mod reactor;
+pub mod rehearsal;
 pub mod server;
 mod suggest;
 pub mod tally;

@@ -10,6 +10,7 @@ mod load;
 mod manifests;
 mod plan;
 mod privileges;
+mod rehearsed;
 mod reload;
 mod room;
 mod run;
@@ -57,6 +58,7 @@ pub use control::{Changes, Control, Reload};
 pub use goal::Goal;
 pub use manifests::heed;
 pub use privileges::forbid_new_privileges;
+pub use rehearsed::Rehearsed;
 pub use users::MadeUsers;
 
 pub use crate::net::os::Inherited;

@@ -21,6 +21,7 @@ mod manifest;
 mod mistakes;
 mod multicast;
 mod network;
+mod newcomer;
 mod observed;
 mod package;
 mod peers;
@@ -71,6 +72,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         manifest::trials(),
         mistakes::trials(),
         multicast::trials(),
+        newcomer::trials(),
         observed::trials(),
         package::trials(),
         peers::trials(),

@@ -9,11 +9,12 @@ use libtest_mimic::Trial;
 use torsade::capability::credentials::Checker;
 use torsade::census::Census;
 use torsade::net::sim::Far;
+use torsade::rehearsal::Stage;
 use torsade::throttle::Rates;
 use torsade_tests::scram::{Client, from_hexadecimal, to_hexadecimal};
 
 use super::choices::Choices;
-use super::host::Host;
+use super::host::serving;
 use super::site::Kind;
 use super::trial;
 
@@ -44,29 +45,29 @@ alice:$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9
 user:SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=
 ";
 
-fn host(logins: Option<u64>, logins_per_peer: Option<u64>) -> Result<Host> {
+fn host(logins: Option<u64>, logins_per_peer: Option<u64>) -> Result<Stage> {
     let checker = Checker::of(USERS, [5; 32]).map_err(anyhow::Error::msg)?;
     let rates = Rates { logins, logins_per_peer, ..Rates::default() };
-    Host::new(Kind::Login, |settings| {
+    serving(Kind::Login, |settings| {
         settings.checker = Some(checker);
         settings.census = Arc::new(Census::new(1000, None).with_rates(rates));
     })
 }
 
 /// Says lines, and what comes of them in a moment.
-fn say(host: &mut Host, peer: Far, lines: &[String]) -> Result<Vec<String>> {
+fn say(host: &mut Stage, peer: Far, lines: &[String]) -> Result<Vec<String>> {
     host.send(peer, (lines.join("\n") + "\n").as_bytes());
     host.pass(MOMENT)?;
     Ok(host.lines(peer))
 }
 
-fn ask(host: &mut Host, peer: Far, line: &str) -> Result<String> {
+fn ask(host: &mut Stage, peer: Far, line: &str) -> Result<String> {
     let mut answers = say(host, peer, &[line.to_owned()])?;
     ensure!(answers.len() == 1, "{line}: {answers:?}");
     Ok(answers.remove(0))
 }
 
-fn expect(host: &mut Host, peer: Far, line: &str, answer: &str) -> Result<()> {
+fn expect(host: &mut Stage, peer: Far, line: &str, answer: &str) -> Result<()> {
     let said = ask(host, peer, line)?;
     ensure!(said.starts_with(answer), "{line}: {answer:?} was expected, not {said:?}");
     Ok(())
@@ -108,7 +109,7 @@ fn a_user_is_known_by_a_password() -> Result<()> {
 }
 
 /// Proves to know a password: the answer to the last message.
-fn prove(host: &mut Host, peer: Far, name: &str, password: &str) -> Result<String> {
+fn prove(host: &mut Stage, peer: Far, name: &str, password: &str) -> Result<String> {
     let (mut client, first) = Client::new(name, password.as_bytes());
     let challenge = ask(host, peer, &format!("begin SCRAM-SHA-256 {}", to_hexadecimal(&first)))?;
     let data = challenge.strip_prefix("ok challenge ").context("it is a challenge")?;
@@ -133,7 +134,7 @@ fn a_user_is_known_by_a_proof() -> Result<()> {
 
 /// The challenge for a name is the same each time but for its nonce, be there such a user or not.
 fn a_name_that_nobody_has_is_not_told() -> Result<()> {
-    let challenge = |host: &mut Host, name: &str| -> Result<String> {
+    let challenge = |host: &mut Stage, name: &str| -> Result<String> {
         let peer = host.peer();
         let (_, first) = Client::new(name, b"");
         let said = ask(host, peer, &format!("begin SCRAM-SHA-256 {}", to_hexadecimal(&first)))?;

@@ -8,10 +8,11 @@ use libtest_mimic::Trial;
 use torsade::census::Census;
 use torsade::net::sim::Far;
 use torsade::reactor::Policies;
+use torsade::rehearsal::Stage;
 use torsade::throttle::Rates;
 use torsade::transport::peers::Peers;
 
-use super::host::Host;
+use super::host::serving;
 use super::site::{self, Kind};
 use super::trial;
 
@@ -41,13 +42,13 @@ pub(super) fn trials() -> Vec<Trial> {
 type Test = fn() -> Result<()>;
 
 /// A host of one service with these rates.
-fn rated(kind: Kind, rates: Rates) -> Result<Host> {
-    Host::new(kind, |settings| settings.census = census(rates))
+fn rated(kind: Kind, rates: Rates) -> Result<Stage> {
+    serving(kind, |settings| settings.census = census(rates))
 }
 
 /// A host of an echo with these policies.
-fn with(policies: Policies) -> Result<Host> {
-    Host::new(Kind::Echo, |settings| settings.policies = policies)
+fn with(policies: Policies) -> Result<Stage> {
+    serving(Kind::Echo, |settings| settings.policies = policies)
 }
 
 fn census(rates: Rates) -> Arc<Census> {
@@ -64,7 +65,7 @@ fn at_rate(got: usize, rate: u64) -> Result<()> {
 
 /// Peers that never wait, and how much each got back in [`TIME`]. They send more than they can get
 /// back.
-fn flood(host: &mut Host, peers: &[Far]) -> Result<Vec<usize>> {
+fn flood(host: &mut Stage, peers: &[Far]) -> Result<Vec<usize>> {
     for peer in peers {
         host.send(*peer, &vec![b'e'; 4 << 20]);
     }
@@ -171,7 +172,7 @@ fn files_are_sent_at_a_rate() -> Result<()> {
 }
 
 fn who_waits_for_a_rate_is_no_slow_peer() -> Result<()> {
-    let mut host = Host::new(Kind::Echo, |settings| {
+    let mut host = serving(Kind::Echo, |settings| {
         settings.census = census(Rates { writes: Some(200), ..Rates::default() });
         settings.drain = Duration::from_millis(50);
     })?;
@@ -191,7 +192,7 @@ fn who_waits_for_a_rate_is_no_slow_peer() -> Result<()> {
 }
 
 fn who_takes_nothing_is_slow_at_any_rate() -> Result<()> {
-    let mut host = Host::new(Kind::Echo, |settings| {
+    let mut host = serving(Kind::Echo, |settings| {
         settings.census = census(Rates { writes: Some(1 << 20), ..Rates::default() });
         settings.drain = Duration::from_secs(2);
     })?;
@@ -226,7 +227,7 @@ fn silence_ends_a_connection() -> Result<()> {
 }
 
 fn who_waits_for_a_rate_is_not_silent() -> Result<()> {
-    let mut host = Host::new(Kind::Echo, |settings| {
+    let mut host = serving(Kind::Echo, |settings| {
         settings.census = census(Rates { reads: Some(100), ..Rates::default() });
         settings.policies.idle = Some(Duration::from_millis(200));
     })?;

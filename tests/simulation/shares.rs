@@ -11,10 +11,11 @@ use torsade::census::Census;
 use torsade::net::Address;
 use torsade::net::sim::{Behind, Far};
 use torsade::reactor::{Restarts, ServiceSettings};
+use torsade::rehearsal::Stage;
 use torsade::tally::Tally;
 use torsade::throttle::Rates;
 
-use super::host::Host;
+use super::host::{serve, serving};
 use super::site::{Kind, Settings};
 use super::trial;
 
@@ -41,10 +42,10 @@ type Test = fn() -> Result<()>;
 
 /// An echo, and beside it an unruly service with this share, whose connections have an instance
 /// each.
-fn beside(cpu: u32) -> Result<(Host, Far, Arc<Tally>)> {
-    let mut host = Host::new(Kind::Echo, |_| {})?;
+fn beside(cpu: u32) -> Result<(Stage, Far, Arc<Tally>)> {
+    let mut host = serving(Kind::Echo, |_| {})?;
     let tally = Arc::<Tally>::default();
-    host.serve(Kind::Unruly, &Settings::CALM, |settings| {
+    serve(&mut host, Kind::Unruly, &Settings::CALM, |settings| {
         settings.per_connection = true;
         (settings.cpu, settings.tally) = (cpu, Arc::clone(&tally));
     })?;
@@ -53,7 +54,7 @@ fn beside(cpu: u32) -> Result<(Host, Far, Arc<Tally>)> {
 }
 
 /// Has the echo answer a byte each millisecond for so long.
-fn talk(host: &mut Host, talks: Far, time: Duration) -> Result<()> {
+fn talk(host: &mut Stage, talks: Far, time: Duration) -> Result<()> {
     for _ in 0..time.as_millis() {
         host.send(talks, b"e");
         host.pass(Duration::from_millis(1))?;
@@ -63,7 +64,7 @@ fn talk(host: &mut Host, talks: Far, time: Duration) -> Result<()> {
     Ok(())
 }
 
-fn unruly(host: &mut Host, peers: usize, says: &[u8]) -> Vec<Far> {
+fn unruly(host: &mut Stage, peers: usize, says: &[u8]) -> Vec<Far> {
     let peers: Vec<_> = (0..peers).map(|_| host.peer_of(1)).collect();
     for peer in &peers {
         host.send(*peer, says);
@@ -152,9 +153,9 @@ fn short_events_are_no_debt() -> Result<()> {
 
 /// What was dialled is built when the plugin hears of it, though the service is in debt.
 fn who_has_dialled_has_its_connection() -> Result<()> {
-    let mut host = Host::new(Kind::Echo, |_| {})?;
+    let mut host = serving(Kind::Echo, |_| {})?;
     let tally = Arc::<Tally>::default();
-    host.serve(Kind::Asker, &Settings::CALM, |settings| {
+    serve(&mut host, Kind::Asker, &Settings::CALM, |settings| {
         (settings.cpu, settings.tally) = (1, Arc::clone(&tally));
     })?;
     let at = Address::Tcp("192.0.2.7:80".parse()?);
@@ -175,10 +176,10 @@ fn who_has_dialled_has_its_connection() -> Result<()> {
 }
 
 fn a_plugin_that_fails_is_started_ever_later() -> Result<()> {
-    let mut host = Host::new(Kind::Echo, |_| {})?;
+    let mut host = serving(Kind::Echo, |_| {})?;
     let tally = Arc::<Tally>::default();
     let stumbles = Settings { stumbles: 1, ..Settings::CALM };
-    host.serve(Kind::Unruly, &stumbles, |settings: &mut ServiceSettings| {
+    serve(&mut host, Kind::Unruly, &stumbles, |settings: &mut ServiceSettings| {
         settings.restarts = Restarts { most: 6, longest: Duration::from_millis(500) };
         settings.tally = Arc::clone(&tally);
     })?;
@@ -201,8 +202,8 @@ fn a_plugin_that_fails_is_started_ever_later() -> Result<()> {
 }
 
 /// A peer that doesn't read has half of what was queued for it when its plugin fails.
-fn orphan(time: Duration) -> Result<(Host, Far)> {
-    let mut host = Host::new(Kind::Unruly, |settings| {
+fn orphan(time: Duration) -> Result<(Stage, Far)> {
+    let mut host = serving(Kind::Unruly, |settings| {
         (settings.per_connection, settings.fault_drain) = (true, time);
         settings.unsent = 4 << 20;
     })?;
@@ -240,7 +241,7 @@ fn a_failed_plugin_without_time_is_reset() -> Result<()> {
 
 fn a_plugin_has_its_lines_in_the_log() -> Result<()> {
     let tally = Arc::<Tally>::default();
-    let mut host = Host::new(Kind::Unruly, |settings| {
+    let mut host = serving(Kind::Unruly, |settings| {
         settings.per_connection = true;
         settings.tally = Arc::clone(&tally);
         let rates = Rates { log_lines: Some(10), ..Rates::default() };

@@ -71,3 +71,34 @@ impl DatagramProtocol for Socket {
 
 torsade_guest::export!(Server, serves = ["echo"]);
 torsade_guest::export_datagrams!(Server);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use torsade_guest::testing::{Bench, conversations};
+
+    use super::Server;
+
+    #[test]
+    fn conversations_go_as_told() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conversations");
+        conversations::<Server>(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_slow_peer_is_read_on_once_it_reads() {
+        let mut bench = Bench::<Server>::start("{}").unwrap();
+        let peer = bench.connect();
+        bench.set_reading(&peer, false);
+        for _ in 0..20 {
+            bench.send(&peer, &[b'x'; 10_000]);
+        }
+        assert!(peer.is_paused());
+        assert_eq!(peer.unsent(), 70_000);
+        bench.set_reading(&peer, true);
+        assert_eq!(peer.take().len(), 200_000);
+        bench.end(&peer);
+        assert_eq!(peer.reason().unwrap().code, "done");
+    }
+}

@@ -1,12 +1,12 @@
 //! What a request asks of the guestbook, and how it is answered once the database has spoken.
 
 use torsade_http::channel::{Request, Response};
+use torsade_http::form;
 use torsade_http::request::{Head, Method};
 use torsade_http::status::Status;
 use torsade_http::target::{self, Target};
 
 use crate::config::Config;
-use crate::form;
 use crate::page;
 use crate::store::Posts;
 

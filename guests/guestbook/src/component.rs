@@ -1,41 +1,28 @@
-//! Joins the guestbook to the host: its connections, its timers and its database.
+//! Joins the guestbook to the host: its requests and its database.
 
-use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
-use torsade_guest::sql::{self, Execution, Rows};
-use torsade_guest::{
-    Deferred, Failure, Firing, Origin, Plugin, Protocol, Transport, Waiting, clock, error, timers,
-};
-use torsade_http::channel::{Channel, Factory, Response, Step};
-use torsade_http::places::Places;
+use torsade_guest::sql::{self, Rows};
+use torsade_guest::{Deferred, Failure, Waiting, clock, error};
+use torsade_http::application::{Application, Reply, Web};
+use torsade_http::channel::{Request, Response};
+use torsade_http::config::Limits;
 
 use crate::book::{self, Format, Plan};
 use crate::config::Config;
 use crate::store;
 
-/// An instance: one guestbook, and its connections.
+/// An instance: one guestbook.
 struct Guestbook {
-    shared: Rc<RefCell<Shared>>,
+    config: Rc<Config>,
 }
 
-/// What the connections of an instance share.
-struct Shared {
-    config: Config,
-    factory: Factory,
-    connections: Places<Transport<Guest>>,
-}
-
-impl Plugin for Guestbook {
+impl Application for Guestbook {
     type Config = Config;
-    type Protocol = Guest;
 
     fn start(config: Config) -> Result<Self, String> {
         config.check()?;
-        let factory = Factory::new(config.limits(), "torsade");
-        let shared = Shared { config, factory, connections: Places::default() };
-        Ok(Self { shared: Rc::new(RefCell::new(shared)) })
+        Ok(Self { config: Rc::new(config) })
     }
 
     fn ready(&mut self) -> Option<Waiting> {
@@ -53,235 +40,170 @@ impl Plugin for Guestbook {
         Some(made.into())
     }
 
-    fn build_protocol(&mut self, transport: Transport<Guest>, _: Origin) -> Option<Guest> {
-        let (channel, place) = {
-            let shared = &mut *self.shared.borrow_mut();
-            shared.look_at_clock();
-            (Channel::new(&shared.factory), shared.connections.add(transport.clone()))
-        };
-        let mut guest = Guest {
-            transport,
-            channel,
-            out: Vec::new(),
-            place,
-            room: None,
-            is_held: false,
-            is_ending: false,
-            alarm: None,
-            shared: Rc::clone(&self.shared),
-        };
-        guest.watch();
-        Some(guest)
+    fn limits(&self) -> Limits {
+        self.config.limits()
     }
 
-    fn stopping(&mut self) {
-        let connections = {
-            let mut shared = self.shared.borrow_mut();
-            shared.factory.stop();
-            shared.connections.all()
-        };
-        for transport in connections {
-            transport.with_protocol(Guest::stopping);
-        }
-    }
-}
-
-impl Shared {
-    /// Tells the factory what time it is.
-    fn look_at_clock(&mut self) {
-        self.factory.set_time(now(), clock::now().seconds);
-    }
-}
-
-/// The time in nanoseconds since an arbitrary moment.
-fn now() -> u64 {
-    u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// One connection's protocol.
-struct Guest {
-    transport: Transport<Guest>,
-    channel: Channel,
-    /// What is to be written; empty between events.
-    out: Vec<u8>,
-    /// The connection's place among all.
-    place: usize,
-    /// Fires when the peer takes bytes again; there while the next answer waits for that.
-    room: Option<Firing<()>>,
-    /// Whether the connection waits for something, and no data come.
-    is_held: bool,
-    /// Whether it is to be closed once nothing is left to answer.
-    is_ending: bool,
-    /// Fires when the peer may have taken too long.
-    alarm: Option<Waiting>,
-    shared: Rc<RefCell<Shared>>,
-}
-
-impl Protocol for Guest {
-    fn data_received(&mut self, data: &[u8]) -> Option<Waiting> {
-        self.event(|channel, factory, out| channel.received(factory, data, out))
-    }
-
-    fn write_drained(&mut self) {
-        if let Some(room) = self.room.take() {
-            room.callback(());
-        }
-    }
-
-    fn read_connection_lost(&mut self, transport: &Transport<Self>) {
-        self.is_ending = true;
-        if !self.is_held {
-            transport.lose_connection();
-        }
-    }
-}
-
-impl Guest {
-    /// Runs an event of the channel, and does what it says.
-    fn event(
-        &mut self,
-        event: impl FnOnce(&mut Channel, &Factory, &mut Vec<u8>) -> Step,
-    ) -> Option<Waiting> {
-        self.shared.borrow_mut().look_at_clock();
-        let step = self.step(event);
-        let waiting = self.drive(step);
-        self.is_held = waiting.is_some();
-        self.watch();
-        waiting
-    }
-
-    fn step(&mut self, step: impl FnOnce(&mut Channel, &Factory, &mut Vec<u8>) -> Step) -> Step {
-        step(&mut self.channel, &self.shared.borrow().factory, &mut self.out)
-    }
-
-    /// Does what the channel says, until it wants more bytes, or something to be waited for.
-    fn drive(&mut self, mut step: Step) -> Option<Waiting> {
-        loop {
-            if !self.out.is_empty() {
-                self.transport.write(&self.out);
-                self.out = Vec::new();
-            }
-            step = match step {
-                Step::Answer(request) => match self.ask(book::plan(&request)) {
-                    Ok(waiting) => return Some(waiting),
-                    Err(response) => {
-                        self.step(|channel, factory, out| channel.answer(factory, &response, out))
-                    }
-                },
-                Step::Close => {
-                    self.transport.lose_connection();
-                    return None;
-                }
-                Step::Resume if self.transport.room() == 0 => return Some(self.wait_for_room()),
-                Step::Resume => self.step(Channel::resume),
-                Step::Wait => {
-                    if self.is_ending {
-                        self.transport.lose_connection();
-                    }
-                    return None;
-                }
-            };
-        }
-    }
-
-    /// Asks the database what a plan needs of it; or fails with the answer that is there already.
-    fn ask(&self, plan: Plan) -> Result<Waiting, Response> {
-        match plan {
-            Plan::Answer(response) => Err(response),
-            Plan::List(before, format) => {
-                let statement = store::select(before, self.shared.borrow().config.posts_a_page);
-                let rows = sql::query(&statement).map_err(|failure| failed(&failure))?;
-                let listed = move |guest: &mut Self, rows| guest.listed(before, format, rows);
-                Ok(rows.call_on(&self.transport, listed))
-            }
+    fn answer(&mut self, request: &Request) -> Reply {
+        match book::plan(request) {
+            Plan::Answer(response) => response.into(),
+            Plan::List(before, format) => self.list(before, format).catch(failed).into(),
             Plan::Post { name, text } => {
-                let second = self.shared.borrow().factory.second();
-                let post = sql::execute(&store::insert(&name, &text, second));
-                let post = post.map_err(|failure| failed(&failure))?;
-                Ok(post.call_on(&self.transport, Self::posted))
+                let post = sql::execute(&store::insert(&name, &text, clock::now().seconds));
+                Deferred::from(post).map(|_| book::posted()).catch(failed).into()
             }
         }
     }
+}
 
-    fn listed(
-        &mut self,
-        before: Option<i64>,
-        format: Format,
-        rows: Result<Rows, Failure>,
-    ) -> Option<Waiting> {
-        let response = match rows {
-            Ok(rows) => {
-                let config = &self.shared.borrow().config;
-                let posts = store::posts(rows, config.posts_a_page);
-                posts.map(|posts| book::listed(config, &posts, before, format))
-            }
-            Err(failure) => Some(failed(&failure)),
-        };
-        self.answer(&response.unwrap_or_else(book::failed))
-    }
-
-    /// The post is on the disk, or it is not kept.
-    fn posted(&mut self, execution: Result<Execution, Failure>) -> Option<Waiting> {
-        let response = match execution {
-            Ok(_) => book::posted(),
-            Err(failure) => failed(&failure),
-        };
-        self.answer(&response)
-    }
-
-    fn answer(&mut self, response: &Response) -> Option<Waiting> {
-        self.event(|channel, factory, out| channel.answer(factory, response, out))
-    }
-
-    /// Holds the connection until the peer takes bytes again.
-    fn wait_for_room(&mut self) -> Waiting {
-        let (room, firing) = Deferred::pending();
-        self.room = Some(firing);
-        room.call_on(&self.transport, |guest, _: Result<(), Failure>| guest.event(Channel::resume))
-    }
-
-    /// Sees to it that the peer's time ends. The alarm is not moved when the deadline moves to a
-    /// later time, so that most requests need no timer.
-    fn watch(&mut self) {
-        let (Some(deadline), None) = (self.channel.deadline(), &self.alarm) else { return };
-        let delay = Duration::from_nanos(deadline.saturating_sub(now()));
-        // Without a timer this one is tried again with the next event.
-        let alarm = timers::after(delay).ok();
-        self.alarm = alarm.map(|timer| timer.call_on(&self.transport, |guest, _| guest.due()));
-    }
-
-    /// The deadline may have passed.
-    fn due(&mut self) -> Option<Waiting> {
-        self.alarm = None;
-        if !self.is_held && self.channel.deadline().is_some_and(|deadline| deadline <= now()) {
-            // What is too late is answered without the database, so nothing comes to wait for.
-            return self.event(Channel::timed_out);
-        }
-        self.watch();
-        None
-    }
-
-    fn stopping(&mut self) {
-        if let Step::Close = self.channel.stopping() {
-            self.transport.lose_connection();
-        }
+impl Guestbook {
+    fn list(&self, before: Option<i64>, format: Format) -> Deferred<Response> {
+        let config = Rc::clone(&self.config);
+        let rows = sql::query(&store::select(before, config.posts_a_page));
+        Deferred::from(rows).map(move |rows: Rows| {
+            let posts = store::posts(rows, config.posts_a_page);
+            let listed = posts.map(|posts| book::listed(&config, &posts, before, format));
+            listed.unwrap_or_else(book::failed)
+        })
     }
 }
 
 /// Tells the operator what has failed, and gives what the guest is told.
-fn failed(failure: &Failure) -> Response {
+#[expect(clippy::needless_pass_by_value, reason = "it is an errback")]
+fn failed(failure: Failure) -> Result<Response, Failure> {
     error!("the database: {failure}");
-    book::failed()
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.shared.borrow_mut().connections.remove(self.place);
-    }
+    Ok(book::failed())
 }
 
 torsade_guest::export!(
-    Guestbook,
+    Web<Guestbook>,
     serves = ["http/1.1"],
     schema = include_str!("../config.schema.json"),
 );
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use torsade_guest::sql::{Execution, Rows, Statement, Value};
+    use torsade_guest::testing::{Bench, Lines, Question, StringTransport};
+
+    use super::{Guestbook, Web, store};
+
+    type Book = Bench<Web<Guestbook>>;
+
+    /// A book whose schema is made, and a guest.
+    fn opened() -> (Book, Rc<StringTransport>) {
+        let mut bench = Book::start(r#"{"posts-a-page": 1}"#).unwrap();
+        let guest = bench.connect();
+        let asked = bench.asked().pop().unwrap();
+        assert_eq!(asked.question, Question::Query(store::version()));
+        bench.answer(asked, rows(vec![vec![Value::Integer(1)]]));
+        (bench, guest)
+    }
+
+    fn rows(rows: Vec<Vec<Value>>) -> Rows {
+        Rows { columns: Vec::new(), rows }
+    }
+
+    fn status(guest: &StringTransport) -> String {
+        guest.take_text().lines().next().unwrap_or_default().to_owned()
+    }
+
+    const LIST: &[u8] = b"GET /posts.json HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    #[test]
+    fn guests_wait_until_the_schema_is_made() {
+        let mut bench = Book::start("{}").unwrap();
+        let guest = bench.connect();
+        bench.send(&guest, LIST);
+        let asked = bench.asked().pop().unwrap();
+        bench.answer(asked, rows(vec![vec![Value::Integer(0)]]));
+        let asked = bench.asked().pop().unwrap();
+        assert_eq!(asked.question, Question::Batch(store::schema().to_vec()));
+        let done = || Execution { changes: 0, last_insert_rowid: 0 };
+        bench.answer(asked, vec![done(), done()]);
+        let asked = bench.asked().pop().unwrap();
+        assert_eq!(asked.question, Question::Query(store::select(None, 20)));
+    }
+
+    #[test]
+    fn a_list_is_what_the_database_has() {
+        let (mut bench, guest) = opened();
+        bench.send(&guest, LIST);
+        let asked = bench.asked().pop().unwrap();
+        let post = vec![Value::Integer(7), "alice".into(), "hello".into(), Value::Integer(9)];
+        bench.answer(asked, rows(vec![post]));
+        let text = guest.take_text();
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+        let json = r#"{"posts":[{"id":7,"name":"alice","text":"hello","posted":9}],"older":false}"#;
+        assert!(text.ends_with(json), "{text}");
+    }
+
+    #[test]
+    fn a_post_is_kept_with_its_time_before_it_is_acknowledged() {
+        let (mut bench, guest) = opened();
+        bench.advance(Duration::from_secs(3));
+        bench.send(
+            &guest,
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n\
+              Content-Type: application/x-www-form-urlencoded\r\n\r\nname=a&text=b",
+        );
+        let asked = bench.asked().pop().unwrap();
+        let insert: Statement = store::insert("a", "b", 3);
+        assert_eq!(asked.question, Question::Execute(insert));
+        assert_eq!(status(&guest), "");
+        bench.answer(asked, Execution { changes: 1, last_insert_rowid: 1 });
+        assert_eq!(status(&guest), "HTTP/1.1 303 See Other");
+    }
+
+    #[test]
+    fn guests_are_told_that_the_database_has_failed() {
+        let (lines, (mut bench, guest)) = (Lines::keep(), opened());
+        bench.send(&guest, LIST);
+        let asked = bench.asked().pop().unwrap();
+        bench.fail(asked, "io", "the disk is gone");
+        assert_eq!(status(&guest), "HTTP/1.1 503 Service Unavailable");
+        assert_eq!(lines.take(), ["Level::Error: the database: the disk is gone (io)"]);
+        bench.fail_next();
+        bench.send(&guest, LIST);
+        assert_eq!(status(&guest), "HTTP/1.1 503 Service Unavailable");
+        assert!(!guest.is_lost());
+    }
+
+    #[test]
+    fn a_guest_who_says_nothing_is_sent_away() {
+        let (mut bench, guest) = opened();
+        bench.advance(Duration::from_secs(59));
+        assert!(!guest.is_lost());
+        bench.advance(Duration::from_secs(1));
+        assert_eq!(guest.reason().unwrap().code, "done");
+    }
+
+    #[test]
+    fn a_guest_who_reads_nothing_is_answered_no_further() {
+        let (mut bench, guest) = opened();
+        bench.set_reading(&guest, false);
+        let style = b"GET /style.css HTTP/1.1\r\nHost: a\r\n\r\n";
+        bench.send(&guest, &style.repeat(1_000));
+        let unsent = guest.unsent();
+        assert!((64 * 1024..66 * 1024).contains(&unsent) && guest.is_paused(), "{unsent}");
+        bench.set_reading(&guest, true);
+        let answers = guest.take_text().matches("HTTP/1.1 200 OK").count();
+        assert_eq!(answers, 1_000);
+    }
+
+    #[test]
+    fn the_end_of_the_host_ends_those_who_wait() {
+        let (mut bench, idle) = opened();
+        let busy = bench.connect();
+        bench.send(&busy, LIST);
+        bench.stop();
+        assert!(idle.is_lost() && !busy.is_lost());
+        let asked = bench.asked().pop().unwrap();
+        bench.answer(asked, rows(Vec::new()));
+        assert!(busy.take_text().contains("Connection: close"));
+        assert!(busy.is_lost());
+    }
+}

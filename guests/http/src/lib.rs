@@ -6,13 +6,16 @@
 //! [`connection`], [`request`] and [`body`] are HTTP without files, for any server of it. On them
 //! stand [`channel`], for applications that answer whole requests, and [`session`], the server of
 //! files. Without the feature `component`, which is there by default, the crate is a library and
-//! exports no plugin: what an application depends on. The feature `plugin` has the plugin's types
-//! without the export, for a component that knows who the users are.
+//! exports no plugin: what an application depends on. The feature `plugin` has the types that join
+//! both to the host, without the export: `application` for what answers requests, `component` for a
+//! server of files that knows who the users are.
 
 #![forbid(unsafe_code)]
 
 pub mod access_log;
 mod answer;
+#[cfg(feature = "plugin")]
+pub mod application;
 pub mod body;
 pub mod channel;
 #[cfg(feature = "plugin")]
@@ -27,6 +30,7 @@ pub mod encoding;
 mod exchange;
 mod fields;
 pub mod file;
+pub mod form;
 pub mod listing;
 pub mod mime;
 pub mod multipart;

@@ -171,3 +171,132 @@ torsade_guest::export!(
     serves = ["port forwarding"],
     schema = include_str!("../config.schema.json"),
 );
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::rc::Rc;
+
+    use torsade_guest::testing::{Bench, Lines, Question, StringTransport, conversations};
+
+    use super::Forwarder;
+
+    const TO: &str = "tcp:192.0.2.1:80";
+
+    /// A bench with a connection that waits for its other side.
+    fn waiting() -> (Bench<Forwarder>, Rc<StringTransport>) {
+        let mut bench = Bench::start(&format!(r#"{{"to": "{TO}"}}"#)).unwrap();
+        let accepted = bench.connect();
+        (bench, accepted)
+    }
+
+    /// A bench with two connections that are joined.
+    fn joined() -> (Bench<Forwarder>, [Rc<StringTransport>; 2]) {
+        let (mut bench, accepted) = waiting();
+        let asked = bench.asked().pop().unwrap();
+        let dialled = bench.accept(asked).unwrap();
+        (bench, [accepted, dialled])
+    }
+
+    fn reason(transport: &StringTransport) -> String {
+        transport.reason().map(|reason| reason.code).unwrap_or_default()
+    }
+
+    #[test]
+    fn conversations_go_as_told() {
+        let _lines = Lines::keep();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conversations");
+        conversations::<Forwarder>(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_accepted_side_waits_for_the_other() {
+        let (mut bench, accepted) = waiting();
+        bench.send(&accepted, b"early");
+        assert!(accepted.is_paused());
+        let asked = bench.asked().pop().unwrap();
+        assert_eq!(asked.question, Question::Connect(TO.to_owned()));
+        let dialled = bench.accept(asked).unwrap();
+        assert!(!accepted.is_paused());
+        assert_eq!(dialled.take(), b"early");
+    }
+
+    #[test]
+    fn a_pair_that_is_refused_is_aborted() {
+        let (lines, (mut bench, accepted)) = (Lines::keep(), waiting());
+        let asked = bench.asked().pop().unwrap();
+        bench.fail(asked, "refused", "nobody is there");
+        assert_eq!(reason(&accepted), "aborted");
+        assert_eq!(
+            lines.take(),
+            ["Level::Warn: can't connect to tcp:192.0.2.1:80: nobody is there (refused)"]
+        );
+    }
+
+    #[test]
+    fn nothing_is_dialled_for_one_who_has_gone() {
+        let (mut bench, accepted) = waiting();
+        bench.lose(&accepted);
+        assert_eq!(bench.asked().len(), 0);
+    }
+
+    #[test]
+    fn bytes_go_to_the_other_side_once() {
+        let (mut bench, [accepted, dialled]) = joined();
+        bench.send(&accepted, b"there");
+        bench.send(&accepted, b" and again");
+        bench.send(&dialled, b"and back");
+        assert_eq!(dialled.take(), b"there and again");
+        assert_eq!(accepted.take(), b"and back");
+    }
+
+    #[test]
+    fn a_slow_side_pauses_the_other_until_it_reads_on() {
+        for (slow, fast) in [(0, 1), (1, 0)] {
+            let (mut bench, sides) = joined();
+            bench.set_reading(&sides[slow], false);
+            bench.send(&sides[fast], &[b'x'; 65_536]);
+            assert!(sides[fast].is_paused());
+            bench.send(&sides[fast], b"later");
+            assert_eq!(sides[slow].unsent(), 65_536);
+            bench.send(&sides[slow], b"the other way goes on");
+            assert_eq!(sides[fast].take(), b"the other way goes on");
+            bench.set_reading(&sides[slow], true);
+            assert!(!sides[fast].is_paused());
+            assert!(sides[slow].take().ends_with(b"xlater"));
+        }
+    }
+
+    #[test]
+    fn each_half_ends_by_itself() {
+        for (first, last) in [(0, 1), (1, 0)] {
+            let (mut bench, sides) = joined();
+            bench.end(&sides[first]);
+            assert!(sides[last].has_lost_write() && !sides[first].has_lost_write());
+            bench.send(&sides[last], b"the rest");
+            assert_eq!(sides[first].take(), b"the rest");
+            bench.end(&sides[last]);
+            assert_eq!(sides.each_ref().map(|side| reason(side)), ["done", "done"]);
+        }
+    }
+
+    #[test]
+    fn an_end_that_came_early_is_carried_over() {
+        let (mut bench, accepted) = waiting();
+        bench.end(&accepted);
+        let asked = bench.asked().pop().unwrap();
+        let dialled = bench.accept(asked).unwrap();
+        assert!(dialled.has_lost_write() && !accepted.is_lost());
+        bench.end(&dialled);
+        assert!(dialled.is_lost() && accepted.is_lost());
+    }
+
+    #[test]
+    fn a_side_that_is_lost_aborts_the_other() {
+        for (lost, other) in [(0, 1), (1, 0)] {
+            let (mut bench, sides) = joined();
+            bench.lose(&sides[lost]);
+            assert_eq!(reason(&sides[other]), "aborted");
+        }
+    }
+}

@@ -113,3 +113,56 @@ impl Resolving {
 }
 
 torsade_guest::export!(Server, serves = ["addresses of names"]);
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::path::Path;
+
+    use torsade_guest::testing::{Bench, Question, conversations};
+
+    use super::Server;
+
+    #[test]
+    fn conversations_go_as_told() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conversations");
+        conversations::<Server>(&folder).unwrap();
+    }
+
+    #[test]
+    fn answers_wait_for_those_before_them() {
+        let mut bench = Bench::<Server>::start("{}").unwrap();
+        let peer = bench.connect();
+        bench.send(&peer, b"one.example\ntwo.example\n");
+        let mut asked = bench.asked();
+        assert_eq!(asked[1].question, Question::Lookup("two.example".to_owned()));
+        let addresses = |last| vec![IpAddr::from([192, 0, 2, last])];
+        bench.answer(asked.remove(1), addresses(2));
+        assert_eq!(peer.take_text(), "");
+        bench.answer(asked.remove(0), addresses(1));
+        assert_eq!(peer.take_text(), "3221225985\n3221225986\n");
+    }
+
+    #[test]
+    fn who_has_gone_is_looked_up_nothing() {
+        let mut bench = Bench::<Server>::start("{}").unwrap();
+        let peer = bench.connect();
+        bench.send(&peer, b"one.example\n");
+        bench.lose(&peer);
+        assert_eq!(bench.asked().len(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_takes_no_answers_is_asked_no_more() {
+        let mut bench = Bench::<Server>::start("{}").unwrap();
+        let peer = bench.connect();
+        bench.set_reading(&peer, false);
+        while !peer.is_paused() {
+            bench.send(&peer, b"\n".repeat(1_000).as_slice());
+        }
+        let unsent = peer.unsent();
+        assert!((65_536..70_000).contains(&unsent), "{unsent}");
+        bench.set_reading(&peer, true);
+        assert!(!peer.is_paused());
+    }
+}

@@ -8,8 +8,9 @@ use std::rc::Rc;
 use crate::bindings::exports::torsade::plugin::{plugin, stopping};
 use crate::bindings::torsade::plugin::deferreds::{self, Deferred, Outcome};
 use crate::bindings::torsade::plugin::transports;
-use crate::deferred::{self, Chain, Held, Owner};
+use crate::deferred::{self, Chain, Held, Owner, Waiting};
 use crate::factories;
+use crate::handle::Handle;
 use crate::log;
 use crate::plugin::{Config, Plugin};
 use crate::protocol::Protocol;
@@ -27,6 +28,20 @@ thread_local! {
     static PLUGIN: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) };
 }
 
+/// Starts the plugin, and gives what must have fired before connections come.
+pub(crate) fn begin<P: Plugin>(config: &str) -> Result<Option<Waiting>, String> {
+    let mut plugin = P::start(P::Config::parse(config)?)?;
+    let ready = plugin.ready();
+    PLUGIN.set(Some(Box::new(plugin)));
+    Ok(ready)
+}
+
+/// Drops the plugin, at the end of a test.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn end() {
+    drop(PLUGIN.take());
+}
+
 /// Runs an event of the plugin.
 pub(crate) fn enter<P: Plugin, R>(run: impl FnOnce(&mut P) -> R) -> R {
     PLUGIN.with_borrow_mut(|plugin| {
@@ -39,9 +54,7 @@ impl<P: Plugin> plugin::Guest for Component<P> {
     fn start(config: String) -> Result<Option<Deferred>, String> {
         log::log_panics();
         event(|| {
-            let mut plugin = P::start(P::Config::parse(&config)?)?;
-            let ready = plugin.ready();
-            PLUGIN.set(Some(Box::new(plugin)));
+            let ready = begin::<P>(&config)?;
             Ok(ready.and_then(|waiting| waiting.into_handle(Some(Rc::new(Start)), Held::Yes)))
         })
     }
@@ -64,14 +77,19 @@ impl<P: Plugin> protocols::Guest for Component<P> {
         handle: transports::Transport,
         origin: Origin,
     ) -> Option<protocols::Protocol> {
-        let transport = Transport::new(handle);
-        let shared = Rc::clone(transport.shared());
-        event(|| {
-            let protocol = build::<P>(transport, origin)?;
-            shared.connection.open(protocol);
-            Some(protocols::Protocol::new(Exported(shared)))
-        })
+        connect::<P>(Handle::Host(handle), origin).map(protocols::Protocol::new)
     }
+}
+
+/// Has the protocol of a connection built, unless the plugin refuses it.
+pub(crate) fn connect<P: Plugin>(handle: Handle, origin: Origin) -> Option<Exported<P::Protocol>> {
+    let transport = Transport::new(handle);
+    let shared = Rc::clone(transport.shared());
+    event(|| {
+        let protocol = build::<P>(transport, origin)?;
+        shared.connection.open(protocol);
+        Some(Exported(shared))
+    })
 }
 
 /// Has the protocol of a connection built: by the factory that was given for it, or by the plugin.
@@ -86,9 +104,7 @@ fn build<P: Plugin>(transport: Transport<P::Protocol>, origin: Origin) -> Option
 
 impl<P: Plugin> half_close::Guest for Component<P> {
     fn read_connection_lost(of: protocols::ProtocolBorrow<'_>) {
-        let shared = &of.get::<Exported<P::Protocol>>().0;
-        let transport = Transport::of(shared);
-        event(|| shared.connection.enter(|protocol| protocol.read_connection_lost(&transport)));
+        of.get::<Exported<P::Protocol>>().read_connection_lost();
     }
 }
 
@@ -127,6 +143,14 @@ impl Owner for Start {
 
 /// The protocol as the host holds it.
 pub struct Exported<P>(Rc<Shared<P>>);
+
+impl<P: Protocol> Exported<P> {
+    /// The peer has ended its half of the stream.
+    pub(crate) fn read_connection_lost(&self) {
+        let transport = Transport::of(&self.0);
+        event(|| self.0.connection.enter(|protocol| protocol.read_connection_lost(&transport)));
+    }
+}
 
 impl<P: Protocol> protocols::GuestProtocol for Exported<P> {
     fn data_received(&self, data: Vec<u8>) -> Option<Deferred> {

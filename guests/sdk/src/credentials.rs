@@ -62,7 +62,7 @@ pub use crate::bindings::torsade::plugin::credentials::{Progress, Success};
 /// peer has shown a certificate, `SCRAM-SHA-256`, and `PLAIN` where nobody can read it on its way or
 /// the service's grant says so.
 pub fn mechanisms<P>(of: &Transport<P>) -> Vec<String> {
-    host::mechanisms(of.handle())
+    of.handle().of_the_host().map(host::mechanisms).unwrap_or_default()
 }
 
 /// Begins an exchange (RFC 4422), with what the peer has said already, if it has. One that was under
@@ -76,7 +76,8 @@ pub fn authenticate<P>(
     mechanism: &str,
     initial: Option<&[u8]>,
 ) -> Result<Deferred<Progress>, Failure> {
-    Ok(Deferred::new(host::authenticate(of.handle(), mechanism, initial)?, host::progressed))
+    let of = of.handle().of_the_host()?;
+    Ok(Deferred::new(host::authenticate(of, mechanism, initial)?, host::progressed))
 }
 
 /// Goes on with the transport's exchange: the peer's answer to a challenge.
@@ -84,13 +85,15 @@ pub fn authenticate<P>(
 /// # Errors
 /// See the module.
 pub fn respond<P>(of: &Transport<P>, data: &[u8]) -> Result<Deferred<Progress>, Failure> {
-    Ok(Deferred::new(host::respond(of.handle(), data)?, host::progressed))
+    Ok(Deferred::new(host::respond(of.handle().of_the_host()?, data)?, host::progressed))
 }
 
 /// Gives the transport's exchange up, if there is one: the peer has cancelled it. A deferred of it
 /// that has not fired fires with [`CANCELLED`](crate::code::CANCELLED).
 pub fn give_up<P>(of: &Transport<P>) {
-    host::give_up(of.handle());
+    if let Ok(of) = of.handle().of_the_host() {
+        host::give_up(of);
+    }
 }
 
 /// Checks a name and a password without an exchange, for protocols that have a command of their own:
@@ -103,5 +106,6 @@ pub fn verify<P>(
     name: &str,
     password: &[u8],
 ) -> Result<Deferred<String>, Failure> {
-    Ok(Deferred::new(host::verify(of.handle(), name, password)?, host::verified))
+    let of = of.handle().of_the_host()?;
+    Ok(Deferred::new(host::verify(of, name, password)?, host::verified))
 }

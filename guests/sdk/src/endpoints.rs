@@ -7,6 +7,7 @@ use crate::bindings::torsade::plugin::{client_endpoints, server_endpoints};
 use crate::deferred::Deferred;
 use crate::factories;
 use crate::protocol::Protocol;
+use crate::testing::Question;
 use crate::transport::Transport;
 use crate::types::{Address, Failure, code};
 
@@ -63,7 +64,9 @@ use crate::types::{Address, Failure, code};
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn connect(endpoint: &str) -> Result<Deferred<()>, Failure> {
-    Ok(Deferred::new(client_endpoints::connect(endpoint)?, client_endpoints::connected))
+    let question = || Question::Connect(endpoint.to_owned());
+    let host = || client_endpoints::connect(endpoint);
+    Deferred::ask(question, host, client_endpoints::connected)
 }
 
 /// Connects to an endpoint, as [`connect`] does, and has a factory build the protocol of that one
@@ -108,7 +111,9 @@ pub fn connect_protocol<P: Protocol>(
     factory: impl FnOnce(Transport<P>) -> P + 'static,
 ) -> Result<Deferred<Transport<P>>, Failure> {
     let asked = connect(endpoint)?;
-    let id = asked.number().expect("a question to the host has a number");
+    let no_protocol = || Failure::new(code::REFUSED, "no protocol was built");
+    // One that has failed already, as a test's may, has no number.
+    let Some(id) = asked.number() else { return Ok(asked.then(move |()| Err(no_protocol()))) };
     let built = Rc::new(Cell::new(None));
     let transport_of = Rc::clone(&built);
     let place = factories::insert(id, move |transport: Transport<P>| {
@@ -117,7 +122,6 @@ pub fn connect_protocol<P: Protocol>(
     });
     Ok(asked.both(move |connected| {
         drop(place);
-        let no_protocol = || Failure::new(code::REFUSED, "no protocol was built");
         connected.and_then(|()| built.take().ok_or_else(no_protocol))
     }))
 }
@@ -147,9 +151,12 @@ pub fn connect_protocol<P: Protocol>(
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn listen(endpoint: &str) -> Result<Deferred<Listener>, Failure> {
-    Ok(Deferred::new(server_endpoints::listen(endpoint)?, |outcome| {
-        server_endpoints::listening(outcome).map(Listener)
-    }))
+    let question = || Question::Listen(endpoint.to_owned());
+    Deferred::ask(
+        question,
+        || server_endpoints::listen(endpoint),
+        |outcome| server_endpoints::listening(outcome).map(Listener),
+    )
 }
 
 /// A bound endpoint. Dropping it stops listening; connections that were accepted go on.

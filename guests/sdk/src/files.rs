@@ -18,6 +18,7 @@
 
 use crate::bindings::torsade::plugin::files as host;
 use crate::deferred::Deferred;
+use crate::testing::Question;
 use crate::transport::Transport;
 use crate::types::Failure;
 
@@ -32,7 +33,8 @@ pub use crate::bindings::torsade::plugin::files::{Entry, Kind, Metadata};
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn open(path: &str) -> Result<Deferred<File>, Failure> {
-    Ok(Deferred::new(host::open(path)?, |outcome| host::opened(outcome).map(File)))
+    let question = || Question::Open(path.to_owned());
+    Deferred::ask(question, || host::open(path), |outcome| host::opened(outcome).map(File))
 }
 
 /// Lists a folder, in the order of its names' bytes.
@@ -44,7 +46,7 @@ pub fn open(path: &str) -> Result<Deferred<File>, Failure> {
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn list(path: &str) -> Result<Deferred<Vec<Entry>>, Failure> {
-    Ok(Deferred::new(host::list(path)?, host::listed))
+    Deferred::ask(|| Question::List(path.to_owned()), || host::list(path), host::listed)
 }
 
 /// An open file or folder. It stays what it was when the name comes to mean another file.
@@ -72,6 +74,6 @@ impl File {
     /// [`LIMIT`](crate::code::LIMIT) where the range ends beyond the file's size, and
     /// [`UNSUPPORTED`](crate::code::UNSUPPORTED) for a folder.
     pub fn send<P>(&self, to: &Transport<P>, offset: u64, length: u64) -> Result<(), Failure> {
-        self.0.send(to.handle(), offset, length)
+        self.0.send(to.handle().of_the_host()?, offset, length)
     }
 }

@@ -26,6 +26,7 @@ use crate::bindings::torsade::plugin::jobs as host;
 use crate::deferred::Deferred;
 use crate::job_bindings::exports::torsade::plugin::job;
 use crate::log;
+use crate::testing::Question;
 use crate::types::Failure;
 
 /// The jobs of a plugin.
@@ -65,7 +66,8 @@ pub type Run = fn(&str, &str, Vec<u8>) -> Result<Vec<u8>, Failure>;
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn run(name: &str, input: &[u8]) -> Result<Deferred<Vec<u8>>, Failure> {
-    Ok(Deferred::new(host::run(name, input)?, host::output))
+    let question = || Question::Job { name: name.to_owned(), input: input.to_vec() };
+    Deferred::ask(question, || host::run(name, input), host::output)
 }
 
 /// The component's side of [`Jobs`].

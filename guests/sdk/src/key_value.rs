@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use crate::bindings::torsade::plugin::key_value as host;
 use crate::deferred::Deferred;
+use crate::testing::Question;
 use crate::types::Failure;
 
 pub use crate::bindings::torsade::plugin::key_value::Entry;
@@ -38,7 +39,7 @@ pub use crate::bindings::torsade::plugin::key_value::Entry;
 /// # Errors
 /// See the module.
 pub fn get(key: &[u8]) -> Result<Deferred<Option<Vec<u8>>>, Failure> {
-    Ok(Deferred::new(host::get(key)?, host::got))
+    Deferred::ask(|| Question::Get(key.to_vec()), || host::get(key), host::got)
 }
 
 /// Sets the value of a key, for a lifetime where one is given.
@@ -46,7 +47,8 @@ pub fn get(key: &[u8]) -> Result<Deferred<Option<Vec<u8>>>, Failure> {
 /// # Errors
 /// See the module.
 pub fn set(key: &[u8], value: &[u8], lifetime: Option<Duration>) -> Result<Deferred<()>, Failure> {
-    Ok(Deferred::new(host::set(key, value, nanoseconds(lifetime))?, host::done))
+    let question = || Question::Set { key: key.to_vec(), value: value.to_vec(), lifetime };
+    Deferred::ask(question, || host::set(key, value, nanoseconds(lifetime)), host::done)
 }
 
 /// Removes a key. One that has no value is no failure.
@@ -54,7 +56,7 @@ pub fn set(key: &[u8], value: &[u8], lifetime: Option<Duration>) -> Result<Defer
 /// # Errors
 /// See the module.
 pub fn delete(key: &[u8]) -> Result<Deferred<()>, Failure> {
-    Ok(Deferred::new(host::delete(key)?, host::done))
+    Deferred::ask(|| Question::Delete(key.to_vec()), || host::delete(key), host::done)
 }
 
 /// Sets the value of a key, or removes it with `None`, if its value is `expected`: whether it was.
@@ -67,8 +69,14 @@ pub fn compare_and_set(
     value: Option<&[u8]>,
     lifetime: Option<Duration>,
 ) -> Result<Deferred<bool>, Failure> {
-    let lifetime = nanoseconds(lifetime);
-    Ok(Deferred::new(host::compare_and_set(key, expected, value, lifetime)?, host::compared))
+    let question = || Question::CompareAndSet {
+        key: key.to_vec(),
+        expected: expected.map(<[u8]>::to_vec),
+        value: value.map(<[u8]>::to_vec),
+        lifetime,
+    };
+    let asked = || host::compare_and_set(key, expected, value, nanoseconds(lifetime));
+    Deferred::ask(question, asked, host::compared)
 }
 
 /// Reads at most `most` entries, and 1,000, from the key `start` on and below `end`, in the order
@@ -93,7 +101,8 @@ pub fn compare_and_set(
 /// # Errors
 /// See the module.
 pub fn scan(start: &[u8], end: Option<&[u8]>, most: u32) -> Result<Deferred<Vec<Entry>>, Failure> {
-    Ok(Deferred::new(host::scan(start, end, most)?, host::scanned))
+    let question = || Question::Scan { start: start.to_vec(), end: end.map(<[u8]>::to_vec), most };
+    Deferred::ask(question, || host::scan(start, end, most), host::scanned)
 }
 
 /// More than 584 years are 584 years.

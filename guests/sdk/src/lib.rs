@@ -59,11 +59,15 @@
 //!
 //! Its `Cargo.toml` says `crate-type = ["cdylib"]`, and `torsade build` makes a component of it.
 //!
+//! [`guide`] tells how a plugin is begun, written and tested, from nothing: `torsade new` makes a
+//! folder that has it all, and [`testing`] is what tests are written with.
+//!
 //! A plugin runs on `wasm32-unknown-unknown`, where the standard library has no clock, no
 //! randomness and no files: use [`clock`], [`random`] and [`files`], and [`random::Seeded`] for a
 //! `HashMap` whose keys a peer chooses. A panic is logged and traps, and then nothing that the
 //! running event asked for is done. On every other target the crate compiles, so that a plugin's
-//! own code can be tested there, but a call of the host aborts the process.
+//! own code can be tested there: by a [`testing::Bench`] in the host's stead. Without one a call of the
+//! host aborts the process.
 
 mod back_off;
 #[doc(hidden)]
@@ -82,6 +86,9 @@ mod deferred;
 pub mod endpoints;
 mod factories;
 pub mod files;
+#[cfg(doc)]
+pub mod guide;
+mod handle;
 #[cfg(target_family = "wasm")]
 mod heap;
 #[doc(hidden)]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::bindings::torsade::plugin::resolver as host;
 use crate::deferred::Deferred;
+use crate::testing::Question;
 use crate::types::{Failure, code};
 
 pub use crate::bindings::torsade::plugin::resolver::Family;
@@ -35,10 +36,15 @@ pub use crate::bindings::torsade::plugin::resolver::Family;
 /// # Errors
 /// [`LIMIT`](code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn lookup(name: &str, family: Family) -> Result<Deferred<Vec<IpAddr>>, Failure> {
-    Ok(Deferred::new(host::lookup(name, family)?, |outcome| {
-        let addresses = host::addresses(outcome)?;
-        addresses.iter().map(|address| parse(address)).collect()
-    }))
+    let question = || Question::Lookup(name.to_owned());
+    Deferred::ask(
+        question,
+        || host::lookup(name, family),
+        |outcome| {
+            let addresses = host::addresses(outcome)?;
+            addresses.iter().map(|address| parse(address)).collect()
+        },
+    )
 }
 
 /// An address, whose scope an `IpAddr` has no place for.

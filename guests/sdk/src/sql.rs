@@ -31,6 +31,7 @@
 
 use crate::bindings::torsade::plugin::sql as host;
 use crate::deferred::Deferred;
+use crate::testing::Question;
 use crate::types::Failure;
 
 pub use crate::bindings::torsade::plugin::sql::{Execution, Rows, Statement, Value};
@@ -45,7 +46,8 @@ pub use crate::bindings::torsade::plugin::sql::{Execution, Rows, Statement, Valu
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn query(statement: &Statement) -> Result<Deferred<Rows>, Failure> {
-    Ok(Deferred::new(host::query(statement)?, host::queried))
+    let question = || Question::Query(statement.clone());
+    Deferred::ask(question, || host::query(statement), host::queried)
 }
 
 /// Runs a statement that changes something. It is on the disk when the deferred fires. Cancelling
@@ -58,7 +60,8 @@ pub fn query(statement: &Statement) -> Result<Deferred<Rows>, Failure> {
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn execute(statement: &Statement) -> Result<Deferred<Execution>, Failure> {
-    Ok(Deferred::new(host::execute(statement)?, host::executed))
+    let question = || Question::Execute(statement.clone());
+    Deferred::ask(question, || host::execute(statement), host::executed)
 }
 
 /// Runs at most 1,000 statements as one transaction: all of them, or none.
@@ -68,7 +71,8 @@ pub fn execute(statement: &Statement) -> Result<Deferred<Execution>, Failure> {
 /// # Errors
 /// [`LIMIT`](crate::code::LIMIT) where the service's `deferreds` are all in flight.
 pub fn batch(statements: &[Statement]) -> Result<Deferred<Vec<Execution>>, Failure> {
-    Ok(Deferred::new(host::batch(statements)?, host::batched))
+    let question = || Question::Batch(statements.to_vec());
+    Deferred::ask(question, || host::batch(statements), host::batched)
 }
 
 impl Statement {

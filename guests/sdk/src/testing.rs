@@ -1,9 +1,25 @@
-//! For tests of guests, native ones and others: a clock that is moved by hand, chance from a seed,
-//! the log's lines, dialogues that are written down, and what a manifest says of its plugin's
-//! `config`.
+//! For tests of plugins: a plugin on a bench, a clock that is moved by hand, chance from a seed, the
+//! log's lines, dialogues that are written down, and what a manifest says of its plugin's `config`.
+//!
+//! | what is tested | by what |
+//! |---|---|
+//! | a protocol's core, as a value | its own functions, and [`conversation::chunked`] with a `Talker` |
+//! | a plugin as it is, natively | [`Bench`], and [`conversations`] for dialogues |
+//! | the component in its sandbox | `torsade test`, with the same dialogues |
+//!
+//! The guide to it is [`guide`](crate::guide).
 
+#[cfg(not(target_family = "wasm"))]
+mod bench;
+#[cfg(test)]
+mod bench_tests;
 pub mod conversation;
+mod question;
 mod schema;
+#[cfg(not(target_family = "wasm"))]
+mod string_transport;
+#[cfg(not(target_family = "wasm"))]
+mod talking;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,9 +31,20 @@ use crate::log::Level;
 use crate::turn;
 
 pub use schema::assert_schema;
+#[cfg(not(target_family = "wasm"))]
+pub use {
+    bench::Bench,
+    string_transport::StringTransport,
+    talking::{Speaker, conversations},
+};
+
+pub use question::{Asked, Question};
+
+pub(crate) use question::{ask, is_on_the_bench, number};
 
 /// Twisted's `Clock`: while it lives, the timers and the monotonic clock of this thread are this
-/// one's, and time passes by [`advance`](Clock::advance) alone.
+/// one's, and time passes by [`advance`](Clock::advance) alone. The time of day is as long after the
+/// beginning of 1970.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,6 +115,14 @@ impl Clock {
     /// Lets time pass in several steps.
     pub fn pump(&self, steps: impl IntoIterator<Item = Duration>) {
         steps.into_iter().for_each(|step| self.advance(step));
+    }
+
+    /// When the first timer is due, if one is set.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn first_due(&self) -> Option<Duration> {
+        let timers = self.own.timers.borrow();
+        let mut wanted = timers.iter().filter(|(_, (_, firing))| firing.is_wanted());
+        wanted.next().map(|((due, _), _)| *due)
     }
 
     /// How many timers are set.

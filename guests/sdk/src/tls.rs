@@ -81,7 +81,7 @@ impl<P> Transport<P> {
         framer: &mut impl Framer,
     ) -> Result<Deferred<()>, Failure> {
         let alpn: Vec<String> = alpn.iter().map(|&name| name.to_owned()).collect();
-        let begun = host::start(self.handle(), side, &alpn)?;
+        let begun = host::start(self.handle().of_the_host()?, side, &alpn)?;
         framer.clear();
         Ok(Deferred::new(begun, host::started))
     }
@@ -91,7 +91,7 @@ impl<P> Transport<P> {
     /// # Errors
     /// [`UNSUPPORTED`](crate::code::UNSUPPORTED) where the transport is not encrypted.
     pub fn tls(&self) -> Result<Session, Failure> {
-        host::session(self.handle()).map(Session)
+        host::session(self.handle().of_the_host()?).map(Session)
     }
 }
 

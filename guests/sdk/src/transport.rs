@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use crate::bindings::torsade::plugin::{deferreds, transports};
+use crate::bindings::torsade::plugin::deferreds;
 use crate::connection::Connection;
 use crate::deferred::{Chain, Deferred, Held, Owner, Waiting};
+use crate::handle::Handle;
 use crate::types::{Address, Failure};
 
 /// A stream of bytes to one peer, whose protocol is a `P`.
@@ -21,7 +22,7 @@ pub struct Transport<P> {
 
 /// What a transport, the callbacks of its connection and the host's handle of the protocol share.
 pub(crate) struct Shared<P> {
-    pub(crate) handle: transports::Transport,
+    pub(crate) handle: Handle,
     pub(crate) connection: Connection<P>,
 }
 
@@ -58,7 +59,7 @@ impl<P: 'static> Owner for Shared<P> {
 
 impl<P> Transport<P> {
     /// The transport of a connection whose protocol is yet to be built.
-    pub(crate) fn new(handle: transports::Transport) -> Self {
+    pub(crate) fn new(handle: Handle) -> Self {
         Transport { shared: Rc::new(Shared { handle, connection: Connection::new() }) }
     }
 
@@ -71,7 +72,7 @@ impl<P> Transport<P> {
         &self.shared
     }
 
-    pub(crate) fn handle(&self) -> &transports::Transport {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.shared.handle
     }
 

@@ -6,10 +6,12 @@ mod check;
 mod doctor;
 mod inspect;
 mod log;
+mod new;
 mod pages;
 mod passwd;
 mod plugins;
 pub mod progress;
+mod rehearse;
 mod remote;
 mod toolchain;
 pub mod top;
@@ -53,7 +55,9 @@ Examples:
   torsade check --explain listen    what a key of torsade.toml means
   torsade inspect guests/irc        tell what a plugin is, and which grants it needs
   torsade doctor                    tell what this machine carries
+  torsade new hello                 begin a plugin of one's own, in a folder
   torsade build guests/echo         make a component of a guest
+  torsade test guests/echo          replay its conversations with its component
   torsade cert localhost            make a certificate, for development
   torsade top examples/site         show what a host does, live
   torsade passwd users alice        set the password of a user, in a file that `grants` names
@@ -72,8 +76,9 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  it did what was asked; for `up`: it was told to stop by SIGTERM or SIGINT, and did, or it had
      only stdio: to serve, which has ended
-  1  it failed while serving; for `doctor`: this machine doesn't carry the goal; for `status`, `top`,
-     `stop` and `reload`: no host answers, or it refuses
+  1  it failed while serving; for `doctor`: this machine doesn't carry the goal; for `test`: a
+     conversation went otherwise than is told; for `status`, `top`, `stop` and `reload`: no host
+     answers, or it refuses
   2  it was asked for what can't be done: bad arguments, a mistake in the configuration, a plugin
      that can't be built or loaded, an endpoint that can't be bound; nothing was served";
 
@@ -101,6 +106,9 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Begin a plugin of one's own: a folder that builds, is served, and is tested at once
+    #[command(after_help = new::HELP)]
+    New(new::Arguments),
     /// Make a component of each guest, and print where it is
     ///
     /// The target wasm32-unknown-unknown is installed if it's missing: by rustup, or as root on
@@ -109,6 +117,13 @@ enum Command {
         /// A guest's folder; by default the current one, or all below the workspace's guests/
         #[arg(value_name = "GUEST")]
         guests: Vec<PathBuf>,
+    },
+    /// Replay a guest's conversations with its component, in a simulated network, cut at every place
+    #[command(after_help = TEST_HELP)]
+    Test {
+        /// The guest's folder, which has a folder conversations/
+        #[arg(value_name = "GUEST", default_value = ".")]
+        guest: PathBuf,
     },
     /// Do all that `up` does before it serves, bind nothing, and tell what is wrong
     ///
@@ -199,6 +214,13 @@ Services that are the same notice nothing, and no endpoint that stays is closed 
 changes nothing, and the log says what it is. `workers`, `user`, `group`, `state` and `log` are for a
 new start. --watch does the same after each change, and prints how long each took.";
 
+const TEST_HELP: &str = "\
+Each conversations/*.txt is replayed as it stands, and cut at every place, on a clock that waits for
+nobody. The guest is served as the first service of its torsade.toml says, but that its databases
+last as long as a conversation; without one it may use whatever a simulation has. Told is the fuel
+that it took, in instructions: a line `fuel 200000` of a file is the most that a step may take.
+The form of the files is told by the SDK's documentation, at testing::conversation.";
+
 /// How much is said, by all commands.
 #[derive(Debug, Args)]
 struct Output {
@@ -242,6 +264,12 @@ pub fn main() -> ExitCode {
         Command::Build { guests } => {
             build::all(&guests, &output.progress()).map_err(Failure::Input)
         }
+        Command::New(arguments) => new::new(&arguments, &output).map_err(Failure::Input),
+        Command::Test { guest } => match rehearse::test(&guest, &output) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::from(1),
+            Err(error) => Err(Failure::Input(error)),
+        },
         Command::Cert(arguments) => cert::cert(&arguments, &output).map_err(Failure::Input),
         Command::Passwd(arguments) => passwd::passwd(&arguments, &output).map_err(Failure::Input),
         Command::Check(arguments) => check::check(&arguments, &output).map_err(Failure::Input),
@@ -330,10 +358,9 @@ mod tests {
     fn help_says_what_the_statuses_mean() {
         let help = Arguments::command().render_long_help().to_string();
         for word in [
-            "up", "build", "cert", "check", "doctor", "inspect", "passwd", "status", "top", "stop",
-            "reload",
-        ]
-        {
+            "up", "build", "cert", "check", "doctor", "inspect", "new", "passwd", "status", "test",
+            "top", "stop", "reload",
+        ] {
             assert!(help.contains(&format!("\n  {word} ")), "{word}\n{help}");
         }
         assert!(help.contains("Exit status:") && help.contains("TORSADE_LOG"), "{help}");

@@ -15,8 +15,8 @@ use super::observed::{LEVELS, LOG_FORMATS};
 use super::service::{INSTANCES, WHEN_FULL};
 use super::tls::{CLIENTS, MIN_VERSIONS, NAMES_MAX};
 use super::{
-    ENDPOINTS_MAX, GRACE_DEFAULT, GRACE_MAX, GRANTED_MAX, LOG_DEFAULT, Limits,
-    LogFormat, STATE_DEFAULT, TRUSTED_PROXIES_DEFAULT, WORKERS_MAX, WhenFull, units,
+    ENDPOINTS_MAX, GRACE_DEFAULT, GRACE_MAX, GRANTED_MAX, LOG_DEFAULT, Limits, LogFormat,
+    STATE_DEFAULT, TRUSTED_PROXIES_DEFAULT, WORKERS_MAX, WhenFull, units,
 };
 
 /// What stands in a path for the name of any service.

@@ -1,7 +1,7 @@
 //! What people are told of the keys: all of them as a document, and some by name.
 
-use crate::suggest::nearest;
 use super::keys::{self, Key, NAME, Without};
+use crate::suggest::nearest;
 
 /// The longest line of an explanation, in characters.
 const WIDTH: usize = 96;

@@ -110,6 +110,8 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     turns: u64,
     /// What events have taken in this turn.
     spent: Duration,
+    /// What events have taken since it was made.
+    worked: Duration,
     /// How long it has waited since it was made.
     waited: Duration,
     stopping: bool,
@@ -185,6 +187,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             aside: 0,
             turns: 0,
             spent: Duration::ZERO,
+            worked: Duration::ZERO,
             waited: Duration::ZERO,
             stopping: false,
             abandoned: false,
@@ -301,6 +304,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// The network that it drives.
     pub fn net(&mut self) -> &mut N {
         &mut self.net
+    }
+
+    /// What events have taken since it was made: in a simulation an instruction a nanosecond, and
+    /// elsewhere only as far as shares are measured.
+    pub fn worked(&self) -> Duration {
+        self.worked
     }
 
     /// Those who do its blocking work.

@@ -95,6 +95,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.figures(number).times.record(took);
         let began = self.told + self.spent;
         self.spent += took;
+        self.worked += took;
         let (turn, waited) = (self.turns, self.waited);
         let service = &mut self.services[number];
         let (cpu, share) = (service.settings.cpu, &mut service.share);

@@ -13,7 +13,9 @@ use crate::capability::sql::{Database, Source, SqlLimits};
 use crate::census::Census;
 use crate::config::{Config, PluginSource, Service, WhenFull};
 use crate::grants::{Grant, Import, Store};
-use crate::plugin::{Engines, Instance, Limits, Outbox, Plugin, ServiceFacts, Ticker};
+use crate::plugin::{
+    Engines, EnginesConfig, Instance, Limits, Outbox, Plugin, ServiceFacts, Ticker,
+};
 use crate::reactor::{Policies, Restarts, ServiceSettings};
 use crate::throttle::Rates;
 use crate::transport::endpoint::Carries;
@@ -96,8 +98,7 @@ fn load_service(
     }
     let config = service.config.to_string();
     let Service { limits: wanted, name, .. } = service;
-    let connections =
-        if per_connection { wanted.connections.min(wanted.instances) } else { wanted.connections };
+    let census = census(service);
     Ok(ServiceSettings {
         name: name.as_str().into(),
         plugin,
@@ -107,10 +108,12 @@ fn load_service(
         limits,
         endpoints: service.listen.clone().into(),
         trusted_proxies: service.trusted_proxies.clone().into(),
-        census: Arc::new(
-            Census::new(connections, wanted.connections_per_peer).with_rates(rates(wanted)),
-        ),
-        full: if connections < wanted.connections { "instances" } else { "connections" },
+        full: if most_connections(service) < wanted.connections {
+            "instances"
+        } else {
+            "connections"
+        },
+        census: Arc::new(census),
         refuses: service.when_full == WhenFull::Refuse,
         tally: Arc::default(),
         restarts: Restarts { most: wanted.restarts, longest: wanted.restart_delay },
@@ -143,6 +146,20 @@ fn load_service(
         checker: None,
         tls: TlsSettings::default(),
     })
+}
+
+fn most_connections(service: &Service) -> usize {
+    let wanted = &service.limits;
+    match service.is_per_connection() {
+        true => wanted.connections.min(wanted.instances),
+        false => wanted.connections,
+    }
+}
+
+/// A census in which nobody is counted yet.
+pub(super) fn census(service: &Service) -> Census {
+    let wanted = &service.limits;
+    Census::new(most_connections(service), wanted.connections_per_peer).with_rates(rates(wanted))
 }
 
 /// Refuses a service whose endpoints its plugin has no protocols for.
@@ -243,6 +260,11 @@ fn try_start(
 
 /// The engines for what the walls carry of a configuration's sandboxes.
 pub(super) fn engines(goal: &Goal, carried: &Carried) -> Result<Engines> {
+    make_engines(&goal.engines(carried))
+}
+
+/// Engines that keep what they compile, if there is where.
+pub(super) fn make_engines(wanted: &EnginesConfig) -> Result<Engines> {
     let cache = match make_cache_folder() {
         Ok(folder) => Some(folder),
         Err(e) => {
@@ -250,8 +272,8 @@ pub(super) fn engines(goal: &Goal, carried: &Carried) -> Result<Engines> {
             None
         }
     };
-    let pooled = carried.pooled;
-    Engines::new(&goal.engines(carried), cache.as_deref())
+    let pooled = wanted.pooled_instances;
+    Engines::new(wanted, cache.as_deref())
         .map_err(|e| anyhow!("can't make room for {pooled} sandboxes: {e:#}"))
 }
 

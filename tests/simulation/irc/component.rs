@@ -1,8 +1,8 @@
 //! The plugin over a simulated network, as the other side of a conversation: with TLS, certificates
 //! and users, as it is served.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::mem;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection};
 use torsade::capability::credentials::{Checker, fingerprint};
-use torsade::net::sim::Far;
+use torsade::rehearsal::Stage;
 use torsade::transport::tls::certificates::{CertificateFiles, Sources};
 use torsade::transport::tls::pem::{Pair, Purpose};
 use torsade::transport::tls::resumption::Resumption;
@@ -21,23 +21,17 @@ use torsade::transport::tls::{ServerConfig, TlsSettings};
 use torsade_guest::testing::conversation::{Talker, Way};
 use torsade_tests::certificates::{Authority, Identity};
 
-use super::super::host::Host;
+use super::super::host::serving;
 use super::super::site::Kind;
 use super::table::configuration;
 
-/// A host that serves the plugin.
+/// A stage that serves the plugin, in clear and by TLS.
 pub(super) struct Component {
-    pub(super) host: Host,
+    pub(super) stage: Stage,
     /// The network's number for the listener that speaks TLS.
     tls: usize,
-    peers: Vec<Option<Peer>>,
-}
-
-struct Peer {
-    far: Far,
-    /// Where it speaks TLS.
-    tls: Option<ClientConnection>,
-    reads: bool,
+    /// The peers that speak TLS.
+    secured: BTreeMap<usize, ClientConnection>,
 }
 
 impl Component {
@@ -46,7 +40,7 @@ impl Component {
         let config = configuration(config).map_err(|what| anyhow!(what))?;
         let checker = Checker::of(&SIDES.users, [3; 32]).map_err(|what| anyhow!(what))?;
         let endpoints = Arc::new(["tcp:1".parse()?, "tls:2".parse()?]);
-        let mut host = Host::new(Kind::Irc, |settings| {
+        let mut stage = serving(Kind::Irc, |settings| {
             settings.config = config.into();
             settings.checker = Some(checker);
             settings.endpoints = endpoints;
@@ -56,45 +50,20 @@ impl Component {
                 client: None,
             };
         })?;
-        let socket = host.reactor.net().listener();
-        let tls = socket.index();
-        host.reactor.listen(socket, 0, 1, false)?;
-        Ok(Self { host, tls, peers: Vec::new() })
-    }
-
-    fn peer(&mut self, number: usize) -> &mut Peer {
-        self.peers[number].as_mut().expect("the runner names who has connected")
-    }
-
-    fn far(&mut self, number: usize) -> Far {
-        self.peer(number).far
-    }
-
-    /// Waits until all has come of something, of what the pool is asked, too.
-    fn moment(&mut self) {
-        let mut was_asked = true;
-        for _ in 0..ROUNDS {
-            self.host.pass(MOMENT).expect("a host has nothing to do at some point");
-            // What has been answered leads to the next thing.
-            let is_asked = self.host.reactor.pool().pending() > 0;
-            if !mem::replace(&mut was_asked, is_asked) && !is_asked {
-                return;
-            }
-        }
+        let tls = stage.listen(0, 1)?;
+        Ok(Self { stage, tls, secured: BTreeMap::new() })
     }
 
     /// Begins TLS, and has it established.
     fn secure(&mut self, number: usize, certificate: Option<&str>) -> Result<()> {
         let config = SIDES.client(certificate)?;
         let name = ServerName::try_from("irc.test")?;
-        self.peer(number).tls = Some(ClientConnection::new(config, name)?);
-        for _ in 0..ROUNDS {
+        self.secured.insert(number, ClientConnection::new(config, name)?);
+        for _ in 0..FLIGHTS {
             self.hand_over(number);
-            self.moment();
             self.take_over(number)?;
-            if self.peer(number).tls.as_ref().is_some_and(|tls| !tls.is_handshaking()) {
+            if self.secured.get(&number).is_some_and(|tls| !tls.is_handshaking()) {
                 self.hand_over(number);
-                self.moment();
                 return Ok(());
             }
         }
@@ -104,19 +73,16 @@ impl Component {
     /// Sends what TLS has to send.
     fn hand_over(&mut self, number: usize) {
         let mut records = Vec::new();
-        let peer = self.peer(number);
-        while let Some(tls) = peer.tls.as_mut().filter(|tls| tls.wants_write()) {
+        while let Some(tls) = self.secured.get_mut(&number).filter(|tls| tls.wants_write()) {
             tls.write_tls(&mut records).expect("memory takes what is written");
         }
-        let far = peer.far;
-        self.host.send(far, &records);
+        Talker::send(&mut self.stage, number, &records);
     }
 
     /// Takes what came, in clear.
     fn take_over(&mut self, number: usize) -> Result<Vec<u8>> {
-        let far = self.far(number);
-        let received = self.host.reactor.net().received(far);
-        let Some(tls) = &mut self.peer(number).tls else { return Ok(received) };
+        let received = self.stage.take(number);
+        let Some(tls) = self.secured.get_mut(&number) else { return Ok(received) };
         let (mut records, mut clear) = (&received[..], Vec::new());
         while !records.is_empty() {
             tls.read_tls(&mut records)?;
@@ -131,69 +97,47 @@ impl Component {
 
 impl Talker for Component {
     fn connect(&mut self, number: usize, way: &Way) -> Result<(), String> {
-        let far = match &*way.over {
-            "plain" => self.host.peer(),
-            "tls" => self.host.reactor.net().connect(self.tls),
-            over => return Err(format!("there is no way over {over} here")),
-        };
-        if let Some(from) = &way.from {
-            let from = from.parse().map_err(|_| format!("{from} is no address"))?;
-            self.host.reactor.net().come_from(far, from);
+        self.secured.remove(&number);
+        if way.over != "tls" {
+            return self.stage.connect(number, way);
         }
-        self.peers.resize_with(self.peers.len().max(number + 1), || None);
-        self.peers[number] = Some(Peer { far, tls: None, reads: true });
-        self.moment();
-        if way.over == "tls" {
-            let secured = self.secure(number, way.certificate.as_deref());
-            secured.map_err(|error| format!("{error:#}"))?;
-        }
-        Ok(())
+        self.stage.come(number, self.tls, way)?;
+        let secured = self.secure(number, way.certificate.as_deref());
+        secured.map_err(|error| format!("{error:#}"))
     }
 
     fn send(&mut self, number: usize, data: &[u8]) {
-        match &mut self.peer(number).tls {
+        match self.secured.get_mut(&number) {
             Some(tls) => {
                 tls.writer().write_all(data).expect("TLS takes what is written");
                 self.hand_over(number);
             }
-            None => {
-                let far = self.far(number);
-                self.host.send(far, data);
-            }
+            None => Talker::send(&mut self.stage, number, data),
         }
-        self.moment();
     }
 
     fn pass(&mut self, time: Duration) {
-        self.host.pass(time).expect("a host has nothing to do at some point");
+        Talker::pass(&mut self.stage, time);
     }
 
     fn end(&mut self, number: usize) {
-        if let Some(tls) = &mut self.peer(number).tls {
+        if let Some(tls) = self.secured.get_mut(&number) {
             tls.send_close_notify();
             self.hand_over(number);
         }
-        let far = self.far(number);
-        self.host.reactor.net().hang_up(far);
-        self.moment();
+        self.stage.end(number);
     }
 
     fn lose(&mut self, number: usize) {
-        let far = self.far(number);
-        self.host.reactor.net().reset(far);
-        self.moment();
+        self.stage.lose(number);
     }
 
     fn take(&mut self, number: usize) -> Vec<u8> {
-        if !self.peer(number).reads {
-            return Vec::new();
-        }
         self.take_over(number).expect("the host speaks TLS")
     }
 
     fn is_cut_off(&mut self, number: usize) -> bool {
-        let far = self.far(number);
-        self.host.is_gone(far)
+        self.stage.is_cut_off(number)
     }
 
     fn start_tls(&mut self, number: usize) -> Result<(), String> {
@@ -201,12 +145,7 @@ impl Talker for Component {
     }
 
     fn set_reading(&mut self, number: usize, reading: bool) -> Result<(), String> {
-        let peer = self.peer(number);
-        peer.reads = reading;
-        let far = peer.far;
-        self.host.reactor.net().set_reading(far, reading);
-        self.moment();
-        Ok(())
+        self.stage.set_reading(number, reading)
     }
 }
 
@@ -266,8 +205,5 @@ alice:SCRAM-SHA-256$4096:c2FsdCBvZiBhbGljZSAxNg==$k/FpzyN0fgsJLIyEKi/roCHGRjABhU
 bob:SCRAM-SHA-256$4096:dGhlIHNhbHQgb2YgYm9iLg==$oE3NGfpLksugi0u3pautFXLHX1Dc8Hb+OLYiF7qDiIU=:K4P1996+zpQz/pkyT/spjaEtJIV2Lgq5PUxAoe3nYCA=
 ";
 
-/// How long it takes until all has come of something that isn't asked of the pool.
-const MOMENT: Duration = Duration::from_micros(100);
-
-/// More flights than any handshake has, and more questions in a row than any line asks.
-const ROUNDS: usize = 100;
+/// More flights than any handshake has.
+const FLIGHTS: usize = 100;

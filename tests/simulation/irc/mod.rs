@@ -68,7 +68,7 @@ fn a_crowd_of_the_plugin() -> Result<()> {
         let mut component = Component::new(CONFIG)?;
         let met = meet(&mut component, seed, SMALL).map_err(|what| anyhow!(what));
         met.with_context(|| format!("the crowd of seed {seed}"))?;
-        ensure!(component.host.failed() == 0, "the plugin has failed, by seed {seed}");
+        ensure!(component.stage.failed() == 0, "the plugin has failed, by seed {seed}");
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn dialogues(cut: Cut) -> Result<()> {
         if let Err(fault) = replay(dialogue, &mut component, cut) {
             faults.push(fault.to_string());
         }
-        ensure!(component.host.failed() == 0, "{}: the plugin has failed", dialogue.file);
+        ensure!(component.stage.failed() == 0, "{}: the plugin has failed", dialogue.file);
         played += 1;
     }
     ensure!(played > 50, "only {played} dialogues were played");

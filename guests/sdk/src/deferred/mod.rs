@@ -17,15 +17,16 @@ use std::panic::Location;
 use std::rc::Weak;
 
 use crate::bindings::torsade::plugin::deferreds;
+use crate::testing::{self, Question};
 use crate::types::Failure;
-use chain::{Core, GivenUp, Outcome, Step, Value};
+use chain::{GivenUp, Outcome, Step, Value};
 
 pub use answer::{Answer, Answered};
 pub use firing::Firing;
 pub use list::{DeferredList, ListResult};
 pub use waiting::{Canceller, Waiting};
 
-pub(crate) use chain::{Chain, log_unhandled};
+pub(crate) use chain::{Chain, Core, log_unhandled};
 pub(crate) use waiting::{Held, Owner, fired};
 
 /// A result that is not there yet: Twisted's `Deferred`.
@@ -102,11 +103,27 @@ impl<T: 'static> Deferred<T> {
         Deferred(Kind::Asked { handle, take })
     }
 
+    /// The deferred of a question: to the bench of a test where there is one, and else to the host.
+    #[track_caller]
+    pub(crate) fn ask(
+        question: impl FnOnce() -> Question,
+        host: impl FnOnce() -> Result<deferreds::Deferred, Failure>,
+        take: fn(deferreds::Outcome) -> Result<T, Failure>,
+    ) -> Result<Self, Failure> {
+        if cfg!(not(target_family = "wasm")) && testing::is_on_the_bench() {
+            return Ok(testing::ask(question()));
+        }
+        host().map(|handle| Self::new(handle, take))
+    }
+
     /// The number by which the host names a question, as [`Origin`](crate::Origin) does. None for
-    /// anything else, and once a callback is attached.
+    /// anything else, and in a sandbox once a callback is attached.
     pub fn number(&self) -> Option<u64> {
         match &self.0 {
             Kind::Asked { handle, .. } => Some(handle.id()),
+            Kind::Chain(chain, _) if cfg!(not(target_family = "wasm")) => {
+                testing::number(&chain.weak())
+            }
             Kind::Chain(..) => None,
         }
     }
@@ -266,7 +283,7 @@ impl<T: 'static> Deferred<T> {
     /// What cancels this deferred after it went elsewhere.
     #[track_caller]
     pub fn canceller(&mut self) -> Canceller {
-        Canceller::of(self.chain().weak())
+        Canceller::of(self.core())
     }
 
     /// Lets it go on without a handle, as long as something is left that may fire it.
@@ -303,6 +320,12 @@ impl<T: 'static> Deferred<T> {
                 chain
             }
         }
+    }
+
+    /// The place of the chain behind it.
+    #[track_caller]
+    pub(crate) fn core(&mut self) -> Weak<Core> {
+        self.chain().weak()
     }
 
     #[track_caller]

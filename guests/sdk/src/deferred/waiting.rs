@@ -113,7 +113,7 @@ impl Waiting {
     }
 
     /// The chain that comes to an end when this does.
-    pub(super) fn into_chain(mut self) -> Chain {
+    pub(crate) fn into_chain(mut self) -> Chain {
         let made = Location::caller();
         if let What::Asked { id, .. } = self.what {
             let (chain, core) = Chain::pending(made);

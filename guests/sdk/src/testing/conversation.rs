@@ -33,9 +33,14 @@
 //! | `alice starts tls` | she begins TLS in mid-stream, and it is established |
 //! | `alice stops reading`, `alice reads on` | what comes waits for her |
 //! | `after 30s` | so much time passes (`ms`, `s`, `m`, `h`) |
+//! | `the next question fails` | what is asked of the host next (a file, a name, a database, a job) fails `limit` |
+//! | `backend is reached` | the other side has connected to where she listens |
 //! | `in any order` | the indented steps `alice< TEXT` below it are seen, whoever comes first |
 //! | `scene greets` | what the indented steps below it are called; see below |
-//! | `config TEXT` | what the other side is started with; before any other step |
+//! | `config TEXT` | what the other side is started with; this and the next three stand before all steps |
+//! | `name HOST is ADDRESS…` | what a host is found to be; others are not found |
+//! | `backend listens on tcp:10.0.0.7:80` | who is there for the other side to connect to; elsewhere it is refused |
+//! | `fuel 200000` | the most instructions that a component may take for one thing that somebody does; see below |
 //! | `lines end in \n` | in the stead of `\r\n`; `nothing` for a protocol without lines, of which a text is the next bytes |
 //!
 //! **Everything is told.** When somebody acts after something was seen, and at the end, nobody may
@@ -57,9 +62,18 @@
 //! alice joins #room
 //! ```
 //!
+//! **Fuel.** How many instructions a component takes for a step is the same each time, and on each
+//! machine, as long as its compiler is the same. `torsade test` reports the most of each file, and
+//! fails where that is more than the file's `fuel`: a request that has become slow is found by a
+//! number that doesn't vary. A native replay counts nothing.
+//!
+//! **For a plugin** there is no more to write than the files: [`conversations`](super::conversations)
+//! replays a folder of them natively, `torsade test` replays `conversations/*.txt` of a guest's
+//! folder with its component.
+//!
 //! **Cuts.** [`chunked`] replays a conversation with what is sent cut at every byte, at each single
-//! place (of long ones, at five hundred), and at random ones, and holds all that everybody saw to be the same. A test of a plugin
-//! that counts the bytes it gets:
+//! place (of long ones, at five hundred), and at random ones, and holds all that everybody saw to be the same. It knows no
+//! protocol: what it needs of one is a [`Talker`]. That of an echo, as a value:
 //!
 //! ```
 //! use std::time::Duration;
@@ -100,6 +114,7 @@ mod text;
 use std::error::Error;
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -144,6 +159,23 @@ pub trait Talker {
         Err(format!("peer {peer} can't begin TLS here"))
     }
 
+    /// Finds the connection that the other side has made to where this peer listens, which is the
+    /// peer's from now on.
+    ///
+    /// # Errors
+    /// Says that there is none, which fails the conversation.
+    fn reach(&mut self, peer: usize) -> Result<(), String> {
+        Err(format!("peer {peer} can't be reached here"))
+    }
+
+    /// Has what is asked of the host next fail.
+    ///
+    /// # Errors
+    /// Says why it can't, which fails the conversation.
+    fn fail_next(&mut self) -> Result<(), String> {
+        Err("no question can be made to fail here".to_owned())
+    }
+
     /// A peer reads on, or doesn't.
     ///
     /// # Errors
@@ -173,6 +205,12 @@ pub struct Conversation {
     pub file: String,
     /// What the other side is started with.
     pub config: String,
+    /// The names of hosts that are found, and what they are.
+    pub hosts: Vec<(String, Vec<IpAddr>)>,
+    /// Who listens, by number, and where.
+    pub listeners: Vec<(usize, String)>,
+    /// The most instructions that a component may take for one thing that somebody does.
+    pub fuel: Option<u64>,
     names: Vec<String>,
     line_end: Vec<u8>,
     steps: Vec<Step>,
@@ -192,8 +230,10 @@ enum Does {
     AnyOrder(Vec<(usize, Text)>),
     Connects(usize, Way),
     Ends(usize),
+    FailNext,
     IsCutOff(usize),
     IsLost(usize),
+    IsReached(usize),
     Pass(Duration),
     Reads(usize, bool),
     Secures(usize),

@@ -1,6 +1,7 @@
 //! The text of a conversation becomes its steps.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::text::Text;
@@ -28,6 +29,9 @@ pub(super) fn parse(
     let conversation = Conversation {
         file: file.to_owned(),
         config: String::new(),
+        hosts: Vec::new(),
+        listeners: Vec::new(),
+        fuel: None,
         names: Vec::new(),
         line_end: b"\r\n".to_vec(),
         steps: Vec::new(),
@@ -126,11 +130,10 @@ impl Reader {
         if line.text == "everybody< ..." {
             return Ok(Some(Does::AllSkip));
         }
-        if let Some(config) = line.text.strip_prefix("config ") {
-            if !self.file.steps.is_empty() {
-                return Err(line.fault("the configuration stands before all steps"));
-            }
-            config.clone_into(&mut self.file.config);
+        if line.text == "the next question fails" {
+            return Ok(Some(Does::FailNext));
+        }
+        if self.heads(line)? {
             return Ok(None);
         }
         if let Some(end) = line.text.strip_prefix("lines end in ") {
@@ -154,6 +157,37 @@ impl Reader {
             }
             _ => self.acts(line, depth),
         }
+    }
+
+    /// What stands before all steps: whether a line is such.
+    fn heads(&mut self, line: &Line) -> Result<bool, Fault> {
+        let words: Vec<_> = line.text.split(' ').collect();
+        let file = &mut self.file;
+        match &words[..] {
+            ["config", _, ..] => line.text["config ".len()..].clone_into(&mut file.config),
+            ["fuel", fuel] => {
+                let wrong =
+                    |_| line.fault(format!("`{fuel}` is no number: right is `fuel 200000`"));
+                file.fuel = Some(fuel.parse().map_err(wrong)?);
+            }
+            ["name", host, "is", addresses @ ..] => {
+                let addresses: Result<Vec<_>, _> =
+                    addresses.iter().map(|it| it.parse::<IpAddr>()).collect();
+                let addresses = addresses.ok().filter(|addresses| !addresses.is_empty());
+                let right = "right is `name HOST is ADDRESS`, such as 192.0.2.1 or 2001:db8::1";
+                let addresses = addresses.ok_or_else(|| line.fault(right))?;
+                file.hosts.push(((*host).to_owned(), addresses));
+            }
+            [name, "listens", "on", endpoint] => {
+                let who = self.number(name);
+                self.file.listeners.push((who, (*endpoint).to_owned()));
+            }
+            _ => return Ok(false),
+        }
+        if self.file.steps.is_empty() {
+            return Ok(true);
+        }
+        Err(line.fault("this stands before all steps"))
     }
 
     /// `NAME: TEXT`.
@@ -187,6 +221,7 @@ impl Reader {
             ["ends"] => Some(Does::Ends(who)),
             ["is", "cut", "off"] => Some(Does::IsCutOff(who)),
             ["is", "lost"] => Some(Does::IsLost(who)),
+            ["is", "reached"] => Some(Does::IsReached(who)),
             ["reads", "on"] => Some(Does::Reads(who, true)),
             ["sees", "nothing"] => Some(Does::SeesNothing(who)),
             ["starts", "tls"] => Some(Does::Secures(who)),
@@ -293,8 +328,9 @@ const DEPTH_MAX: usize = 8;
 
 const STEPS: &str = "right is `NAME: TEXT`, `NAME< TEXT`, `NAME< ...`, `everybody< ...`, `NAME connects`, \
     `NAME sees nothing`, `NAME is cut off`, `NAME ends`, `NAME is lost`, `NAME starts tls`, \
-    `NAME stops reading`, `NAME reads on`, `after TIME`, `in any order`, `scene NAME`, \
-    `config TEXT` or `lines end in TEXT`";
+    `NAME stops reading`, `NAME reads on`, `NAME is reached`, `the next question fails`, \
+    `after TIME`, `in any order`, `scene NAME`, `lines end in TEXT`, or before all steps \
+    `config TEXT`, `fuel NUMBER`, `name HOST is ADDRESS` or `NAME listens on ENDPOINT`";
 
 const CONNECTS: &str =
     "right is `NAME connects`, and behind it `over WAY`, `with certificate NAME`, `from ADDRESS`";

@@ -119,6 +119,7 @@ impl<T: Talker> Replay<'_, T> {
             Does::AllSkip
                 | Does::AnyOrder(_)
                 | Does::IsCutOff(_)
+                | Does::IsReached(_)
                 | Does::Sees(..)
                 | Does::SeesNothing(_)
                 | Does::Skips(_)
@@ -136,6 +137,16 @@ impl<T: Talker> Replay<'_, T> {
                 }
                 (seat.is_there, seat.is_gone) = (true, false);
                 self.talker.connect(*who, way)
+            }
+            Does::FailNext => self.talker.fail_next(),
+            Does::IsReached(who) => {
+                let seat = &mut self.seats[*who];
+                if seat.is_there && !seat.is_gone {
+                    return Err("this peer is reached already".to_owned());
+                }
+                self.talker.reach(*who)?;
+                (seat.is_there, seat.is_gone) = (true, false);
+                Ok(())
             }
             Does::Pass(time) => {
                 self.talker.pass(*time);

@@ -194,6 +194,17 @@ fn a_cut_that_shows_is_a_fault() {
 }
 
 #[test]
+fn a_file_begins_with_what_there_is() {
+    let text = "name a.example is 192.0.2.1 ::1\nfuel 7\nb listens on tcp:192.0.2.1:80\na connects";
+    let conversation = Conversation::parse("a", text, &[]).unwrap();
+    let addresses = ["192.0.2.1", "::1"].map(|ip| ip.parse().unwrap()).to_vec();
+    assert_eq!(conversation.hosts, [("a.example".to_owned(), addresses)]);
+    assert_eq!(conversation.fuel, Some(7));
+    assert_eq!(conversation.listeners, [(0, "tcp:192.0.2.1:80".to_owned())]);
+    assert_eq!(conversation.names(), ["b", "a"]);
+}
+
+#[test]
 fn a_file_that_is_wrong_says_where_and_what_is_right() {
     for (text, place, what) in [
         ("alice says hello", "room.txt:1", "nor a scene's name: right is `NAME: TEXT`"),
@@ -208,6 +219,12 @@ fn a_file_that_is_wrong_says_where_and_what_is_right() {
         ("in any order\n    a< b", "room.txt:1", "two or more"),
         ("in any order\n    a< b\n    a: b", "room.txt:3", "right is `NAME< TEXT`"),
         ("a connects\nconfig x", "room.txt:2", "stands before all steps"),
+        ("a connects\nfuel 1", "room.txt:2", "stands before all steps"),
+        ("fuel much", "room.txt:1", "right is `fuel 200000`"),
+        ("name a.example is", "room.txt:1", "right is `name HOST is ADDRESS`"),
+        ("a connects\nb listens on tcp:1", "room.txt:2", "stands before all steps"),
+        ("b listens on tcp:1\nb is reached", "room.txt:2", "can't be reached here"),
+        ("the next question fails", "room.txt:1", "can be made to fail here"),
         ("scene greets\n    $: x", "room.txt:1", "there is a scene greets already"),
         ("scene x\n", "room.txt:1", "indented steps below it"),
         ("scene x\n    $ x\n\na x", "room.txt:4 (room.txt:2)", "scenes without end"),
