@@ -174,6 +174,7 @@ impl Server {
         let all: Vec<_> = plans.iter().map(|plan| plan.running.shown()).collect();
         tell_services(&mut plans, all);
         let running: Vec<_> = plans.iter().map(|plan| plan.running.clone()).collect();
+        let is_walled = carried.held_by.is_some();
         let room = room(&goal, carried, files);
         let (threads, mailboxes) = start_workers(config, plans, &pool, &room, workers)?;
         let (control, orders) = Control::new();
@@ -196,6 +197,7 @@ impl Server {
                 running,
                 engines,
                 goal,
+                is_walled,
                 memory,
                 workers,
                 first,

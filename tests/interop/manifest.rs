@@ -229,7 +229,7 @@ fn optional_need_not_be_granted() -> Result<()> {
         let is_told = answer.starts_with("denied ") && answer.contains(grant.key());
         ensure!(is_told, "{words}: {answer}");
     }
-    ensure!(wish("services")? == "ok \n", "it knows of no service");
+    ensure!(wish("services")? == "ok\n", "it knows of no service");
     ensure!(host.terminate()?.success() && !super::warns(&host.log()), "{}", host.log());
     Ok(())
 }

@@ -252,7 +252,7 @@ const PLUGIN: &[Mistake] = &[
         "a grant is missing",
         "[service.site]\nplugin = \"@http\"",
         "service.site",
-        "files = { read = \"FOLDER\" }",
+        "add files to `grants`",
     ),
     of(
         "a misspelt key of the plugin's",

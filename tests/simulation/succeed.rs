@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use torsade::reactor::Move;
+use torsade::rehearsal::Stage;
 
-use super::host::Host;
+use super::host::{serve, serving};
 use super::site::{self, Kind, Settings};
 use super::trial;
 
@@ -30,7 +31,12 @@ pub(super) fn trials() -> Vec<Trial> {
 type Test = fn() -> Result<()>;
 
 /// Has a service of this kind take the place of another.
-fn succeed(host: &mut Host, old: usize, kind: Kind, per_connection: bool) -> Result<(usize, bool)> {
+fn succeed(
+    host: &mut Stage,
+    old: usize,
+    kind: Kind,
+    per_connection: bool,
+) -> Result<(usize, bool)> {
     let mut settings = site::service(kind, per_connection, &Settings::CALM);
     settings.endpoints = Arc::new(["tcp:1".parse()?]);
     let service = host.reactor.add_service(settings);
@@ -41,12 +47,12 @@ fn succeed(host: &mut Host, old: usize, kind: Kind, per_connection: bool) -> Res
     Ok((service, missing.is_empty()))
 }
 
-fn moment(host: &mut Host) -> Result<()> {
-    host.pass(Duration::from_millis(10))
+fn moment(host: &mut Stage) -> Result<()> {
+    Ok(host.pass(Duration::from_millis(10))?)
 }
 
 /// What a peer gets for what it sends.
-fn says(host: &mut Host, far: torsade::net::sim::Far, data: &[u8]) -> Result<usize> {
+fn says(host: &mut Stage, far: torsade::net::sim::Far, data: &[u8]) -> Result<usize> {
     host.send(far, data);
     moment(host)?;
     Ok(host.received(far))
@@ -54,8 +60,7 @@ fn says(host: &mut Host, far: torsade::net::sim::Far, data: &[u8]) -> Result<usi
 
 fn who_is_there_stays() -> Result<()> {
     for per_connection in [false, true] {
-        let mut host =
-            Host::new(Kind::Unruly, |settings| settings.per_connection = per_connection)?;
+        let mut host = serving(Kind::Unruly, |settings| settings.per_connection = per_connection)?;
         let old = host.peer();
         ensure!(says(&mut host, old, b"?")? == 6 + 1);
         let (_, all) = succeed(&mut host, 0, Kind::Echo, per_connection)?;
@@ -73,7 +78,7 @@ fn who_is_there_stays() -> Result<()> {
 }
 
 fn who_waits_in_the_backlog() -> Result<()> {
-    let mut host = Host::new(Kind::Unruly, |_| {})?;
+    let mut host = serving(Kind::Unruly, |_| {})?;
     let waits = host.peer();
     ensure!(succeed(&mut host, 0, Kind::Echo, false)?.1);
     ensure!(says(&mut host, waits, b"w")? == 1);
@@ -84,7 +89,7 @@ fn who_waits_in_the_backlog() -> Result<()> {
 fn an_idle_connection_is_not_told() -> Result<()> {
     const ASKS: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     for per_connection in [false, true] {
-        let mut host = Host::new(Kind::Http, |settings| settings.per_connection = per_connection)?;
+        let mut host = serving(Kind::Http, |settings| settings.per_connection = per_connection)?;
         let idle = host.peer();
         ensure!(says(&mut host, idle, ASKS)? > 100);
         let (successor, _) = succeed(&mut host, 0, Kind::Http, per_connection)?;
@@ -101,7 +106,7 @@ fn an_idle_connection_is_not_told() -> Result<()> {
 }
 
 fn an_instance_goes_with_its_last_connection() -> Result<()> {
-    let mut host = Host::new(Kind::Unruly, |_| {})?;
+    let mut host = serving(Kind::Unruly, |_| {})?;
     let peers = [host.peer(), host.peer()];
     moment(&mut host)?;
     succeed(&mut host, 0, Kind::Echo, false)?;
@@ -117,7 +122,7 @@ fn an_instance_goes_with_its_last_connection() -> Result<()> {
 
 /// A hundred successors, of which each has had a connection, and half have one still.
 fn what_is_left_behind_costs_nothing() -> Result<()> {
-    let mut host = Host::new(Kind::Echo, |_| {})?;
+    let mut host = serving(Kind::Echo, |_| {})?;
     let (mut service, mut stay) = (0, Vec::new());
     for round in 0..100 {
         let peer = host.peer();
@@ -145,8 +150,8 @@ fn what_is_left_behind_costs_nothing() -> Result<()> {
 
 fn a_service_that_stops_has_its_grace() -> Result<()> {
     for per_connection in [false, true] {
-        let mut host = Host::new(Kind::Echo, |settings| settings.per_connection = per_connection)?;
-        host.serve(Kind::Echo, &Settings::CALM, |_| {})?;
+        let mut host = serving(Kind::Echo, |settings| settings.per_connection = per_connection)?;
+        serve(&mut host, Kind::Echo, &Settings::CALM, |_| {})?;
         let (peer, other) = (host.peer(), host.peer_of(1));
         moment(&mut host)?;
         host.reactor.succeed(&[], &[(0, Some(Duration::from_secs(1)))]);
@@ -164,7 +169,7 @@ fn a_service_that_stops_has_its_grace() -> Result<()> {
 }
 
 fn a_plugin_that_failed_for_good() -> Result<()> {
-    let mut host = Host::new(Kind::Unruly, |settings| settings.restarts.most = 1)?;
+    let mut host = serving(Kind::Unruly, |settings| settings.restarts.most = 1)?;
     for _ in 0..2 {
         let peer = host.peer();
         ensure!(says(&mut host, peer, b"t")? == 6);

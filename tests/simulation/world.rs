@@ -343,7 +343,7 @@ impl<N: Simulated> World<N> {
             }
         }
         ensure!(wronged.len() <= most_wronged, "{}", wronged.join("\n"));
-        Ok(())
+        self.figures_agree()
     }
 
     /// What happened.
@@ -396,11 +396,12 @@ impl<N: Simulated> World<N> {
         ensure!((streams, listeners) == (0, 0), "{streams} and {listeners} sockets are left open");
         ensure!(sim.connecting() == 0, "{} sockets still connect", sim.connecting());
         ensure!(self.reactor.pool().pool().pending() == 0, "the pool has results that nobody took");
-        self.figures_agree(counts.lives as u64)
+        Ok(())
     }
 
     /// What was counted for others to see is what happened.
-    fn figures_agree(&mut self, lives: u64) -> Result<()> {
+    fn figures_agree(&mut self) -> Result<()> {
+        let lives = self.reactor.counts().lives as u64;
         let mut all = Figures::default();
         for account in self.reactor.tell().services {
             all.add(&account.figures);

@@ -182,6 +182,18 @@ mod tests {
     }
 
     #[test]
+    fn a_head_that_never_ends_is_waited_for_no_longer_than_it_may_take() {
+        let (mut bench, guest) = opened();
+        bench.advance(Duration::from_secs(20));
+        bench.send(&guest, b"GET / HTTP/1.1\r\n");
+        bench.advance(Duration::from_secs(9));
+        assert_eq!(guest.take(), b"");
+        bench.advance(Duration::from_secs(1));
+        assert_eq!(status(&guest), "HTTP/1.1 408 Request Timeout");
+        assert!(guest.is_lost());
+    }
+
+    #[test]
     fn a_guest_who_reads_nothing_is_answered_no_further() {
         let (mut bench, guest) = opened();
         bench.set_reading(&guest, false);

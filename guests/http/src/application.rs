@@ -182,8 +182,8 @@ pub struct Connection<A> {
     is_held: bool,
     /// Whether it is to be closed once nothing is left to answer.
     is_ending: bool,
-    /// Fires when the peer may have taken too long.
-    alarm: Option<Waiting>,
+    /// Fires when the peer may have taken too long, at this time in nanoseconds.
+    alarm: Option<(u64, Waiting)>,
     shared: Rc<RefCell<Shared<A>>>,
 }
 
@@ -277,11 +277,15 @@ impl<A: Application> Connection<A> {
     /// Sees to it that the peer's time ends. The alarm is not moved when the deadline moves to a
     /// later time, so that most requests need no timer.
     fn watch(&mut self) {
-        let (Some(deadline), None) = (self.channel.deadline(), &self.alarm) else { return };
+        let Some(deadline) = self.channel.deadline() else { return };
+        if self.alarm.as_ref().is_some_and(|(due, _)| *due <= deadline) {
+            return;
+        }
         let delay = Duration::from_nanos(deadline.saturating_sub(now()));
         // Without a timer this one is tried again with the next event.
         let alarm = timers::after(delay).ok();
-        self.alarm = alarm.map(|timer| timer.call_on(&self.transport, |this, _| this.due()));
+        let alarm = alarm.map(|timer| timer.call_on(&self.transport, |this, _| this.due()));
+        self.alarm = alarm.map(|alarm| (deadline, alarm));
     }
 
     /// The deadline may have passed.

@@ -139,19 +139,19 @@ impl Config {
 pub struct Host {
     /// The folder below the granted one that is this host's root; none for the granted one.
     pub root: Option<String>,
-    /// As [`Config::index`].
+    /// As `index` is for all.
     pub index: Option<Vec<String>>,
-    /// As [`Config::listing`].
+    /// As `listing` is for all.
     pub listing: Option<bool>,
-    /// As [`Config::precompressed`].
+    /// As `precompressed` is for all.
     pub precompressed: Option<Vec<Coding>>,
-    /// As [`Config::cache_control`].
+    /// As `cache-control` is for all.
     pub cache_control: Option<Vec<CacheControl>>,
-    /// As [`Config::error_pages`], below this host's root.
+    /// As `error-pages` is for all, below this host's root.
     pub error_pages: Option<BTreeMap<String, String>>,
-    /// As [`Config::redirects`].
+    /// As `redirects` is for all.
     pub redirects: Option<Vec<Redirect>>,
-    /// As [`Config::auth`].
+    /// As `auth` is for all.
     pub auth: Option<Vec<Auth>>,
 }
 

@@ -75,7 +75,7 @@ fn write(
 ) -> Result<()> {
     let filter = filter.unwrap_or(LOG_DEFAULT);
     let all = EnvFilter::try_new(filter)
-        .map_err(|error| anyhow!("--log: {filter:?} is not a filter for logs: {error}"))?;
+        .map_err(|error| anyhow!("--log: {filter:?} is no filter, such as \"info\": {error}"))?;
     let levels = Levels { all, services: Arc::clone(&log.services) };
     let is_json = match format {
         Some(format) => matches!(format, Format::Json),

@@ -17,12 +17,12 @@ use super::{Output, plugins};
 /// as told.
 pub(super) fn test(guest: &Path, output: &Output) -> Result<bool> {
     let folder = guest.join(FOLDER);
-    let conversations = match Conversation::folder(&folder) {
+    let mut conversations = match Conversation::folder(&folder) {
         Ok(conversations) if !conversations.is_empty() => conversations,
         Ok(_) => return Err(anyhow!("{} has no conversation, no file *.txt", folder.display())),
         Err(fault) => return Err(anyhow!("{fault}")),
     };
-    let mut config = configuration(guest)?;
+    let mut config = configuration(guest, &mut conversations)?;
     config.services.truncate(1);
     // What goes wrong is told by the conversation.
     config.log = Some("error".to_owned());
@@ -52,14 +52,24 @@ pub(super) fn test(guest: &Path, output: &Output) -> Result<bool> {
 }
 
 /// The guest's own configuration; or, where it has none, one in which it may use whatever a
-/// simulation has.
-fn configuration(guest: &Path) -> Result<Config> {
+/// simulation has. It may need a `config` to be found right: the first that a conversation tells.
+/// Conversations that tell none then have an empty one.
+fn configuration(guest: &Path, conversations: &mut [Conversation]) -> Result<Config> {
     let file = guest.join(config::FILE_NAME);
     if file.try_exists().is_ok_and(|is_there| is_there) {
         return Ok(config::load(&file)?);
     }
     let folder = fs::canonicalize(guest).with_context(|| guest.display().to_string())?;
-    Ok(config::parse(&folder.join(config::FILE_NAME), DEFAULT.as_bytes())?)
+    let mut config = config::parse(&folder.join(config::FILE_NAME), DEFAULT.as_bytes())?;
+    let told = conversations.iter().find(|it| !it.config.is_empty());
+    if let (Some(told), Some(service)) = (told, config.services.first_mut()) {
+        let wrong = || format!("{}: `config` tells no JSON", told.file);
+        service.config = serde_json::from_str(&told.config).with_context(wrong)?;
+    }
+    for silent in conversations.iter_mut().filter(|it| it.config.is_empty()) {
+        "{}".clone_into(&mut silent.config);
+    }
+    Ok(config)
 }
 
 /// Replays a conversation, uncut and cut everywhere. Gives what each thing that a peer did took.

@@ -66,7 +66,7 @@ impl Watch {
             self.wait_for_silence(changes, noticed);
             match control.reload() {
                 Ok(changes) => {
-                    told(&changes, noticed.elapsed()).iter().for_each(|line| progress.line(line))
+                    told(&changes, noticed.elapsed()).iter().for_each(|line| progress.line(line));
                 }
                 Err(error) => complain(&error),
             }

@@ -111,6 +111,7 @@ fn every_default_is_what_holds_without_the_key() {
         unsaid.services[0].limit_lines = said.services[0].limit_lines.clone();
         unsaid.services[0].grants.folder = said.services[0].grants.folder.clone();
         unsaid.log = said.log.clone();
+        unsaid.text = said.text.clone();
         assert_eq!(said, unsaid, "{text}");
     }
 }

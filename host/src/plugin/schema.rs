@@ -105,7 +105,7 @@ impl Schema {
             })?;
             let mut all = Vec::new();
             for error in validator.iter_errors(&config).take(WRONG_MAX) {
-                explain(&error, &schema, &mut all);
+                explain(&error, (&schema, &config), &mut all);
             }
             Ok(all)
         })

@@ -83,6 +83,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(service) = self.services.get(number) else { return false };
         let is_its = |id| self.sockets.all.get(id).is_some_and(|socket| socket.service == number);
         service.forgotten
+            && service.standing != Standing::Open
             && (service.conns, service.lives, service.share.waiting()) == (0, 0, 0)
             && !self.tickets.values().any(|ticket| ticket.service == number)
             && !self.sockets.all.ids().any(is_its)

@@ -106,7 +106,7 @@ impl Control {
         let (config, plugins) = source.load()?;
         let mut made = Vec::new();
         let staged =
-            self.ask(Order::State).and_then(|state| state.stage(config, plugins, &mut made));
+            self.ask(Order::State).and_then(|state| state.stage(&config, plugins, &mut made));
         if !made.is_empty() {
             source.made(&made);
         }

@@ -132,9 +132,10 @@ impl Goal {
         self.most_memory = self.most_memory.saturating_add(idle(sandboxes, limits.memory as u64));
     }
 
-    /// Whether engines that were made for another goal have slots enough for it.
-    pub(super) fn fits(&self, made: &Self) -> bool {
-        self.pooled.count <= made.pooled.count
+    /// Whether its sandboxes may lie in the slots of engines that were made for another goal: there
+    /// are enough, or `is_walled`: there are as many as the walls carry, and who finds none waits.
+    pub(super) fn fits(&self, made: &Self, is_walled: bool) -> bool {
+        (is_walled || self.pooled.count <= made.pooled.count)
             && self.engines.table_elements <= made.engines.table_elements
     }
 

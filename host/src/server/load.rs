@@ -194,13 +194,19 @@ fn try_out_one(
     settings: &mut ServiceSettings,
     outbox: &mut Option<Box<Outbox>>,
 ) -> Result<()> {
+    open_folder(service, settings)?;
+    try_start(&settings.plugin, &settings.limits, &settings.config, outbox)
+        .with_context(|| format!("the plugin {} does not start", settings.plugin_name))
+}
+
+/// Opens the folder that a service is granted.
+pub(super) fn open_folder(service: &Service, settings: &mut ServiceSettings) -> Result<()> {
     if let Some(folder) = &service.grants.files {
         settings.files = Some(Root::open(folder).with_context(|| {
             format!("grants.files: can't read the folder {}", folder.display())
         })?);
     }
-    try_start(&settings.plugin, &settings.limits, &settings.config, outbox)
-        .with_context(|| format!("the plugin {} does not start", settings.plugin_name))
+    Ok(())
 }
 
 /// Opens the databases that services are granted, but those that are open.

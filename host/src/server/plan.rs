@@ -89,7 +89,8 @@ impl<'a> Places<'a> {
         mut settings: ServiceSettings,
         plugin: Arc<[u8]>,
     ) -> Result<Plan> {
-        let given: Vec<_> = service.listen.iter().map(|endpoint| self.given(endpoint)).collect();
+        let given: Vec<_> =
+            service.listen.iter().map(|endpoint| self.given(&service.name, endpoint)).collect();
         let workers = self.workers_for(service, &given)?;
         let (mut sockets, mut endpoints, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for ((endpoint, given), place) in service.listen.iter().zip(given).zip(0..) {
@@ -113,9 +114,13 @@ impl<'a> Places<'a> {
         Ok(Plan { running, sockets, moves })
     }
 
-    /// The endpoint of a service that leaves which has the same socket.
-    fn given(&mut self, endpoint: &Endpoint) -> Option<(&'a Running, u32)> {
-        for running in &self.leaving {
+    /// The endpoint of a service that leaves which has the same socket: of the service that is
+    /// succeeded, or of another. A port that the system picks is only ever given to the successor.
+    fn given(&mut self, name: &str, endpoint: &Endpoint) -> Option<(&'a Running, u32)> {
+        let is_own = |it: &&&Running| it.service.name == name;
+        let own = self.leaving.iter().filter(is_own);
+        let others = self.leaving.iter().filter(|it| !is_own(it) && !is_picked(&endpoint.socket));
+        for running in own.chain(others) {
             for (other, which) in running.service.listen.iter().zip(0..) {
                 if other.socket == endpoint.socket && self.taken.insert((running.number, which)) {
                     return Some((running, which));
@@ -165,6 +170,11 @@ impl<'a> Places<'a> {
             None => not_bound(endpoint, error),
         }
     }
+}
+
+/// Whether the system picks the port.
+fn is_picked(socket: &Socket) -> bool {
+    matches!(socket, Socket::Tcp { address, .. } | Socket::Udp { address, .. } if address.port() == 0)
 }
 
 pub(super) fn not_bound(endpoint: &Endpoint, error: &io::Error) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::load::{census, load, make_engines, open_databases, try_out};
+use super::load::{census, load, make_engines, open_databases, open_folder};
 use super::{heed, open_users};
 use crate::config::Config;
 use crate::grants::Store;
@@ -20,7 +20,8 @@ pub struct Rehearsed {
 
 impl Rehearsed {
     /// Loads the plugins, whose bytes stand in the order of the services. They get what the
-    /// configuration grants them, but that a database lasts no longer than a conversation.
+    /// configuration grants them, but that a database lasts no longer than a conversation. They are
+    /// not started, as each conversation has a configuration of its own.
     ///
     /// # Errors
     /// Names the service and what would be right.
@@ -39,7 +40,9 @@ impl Rehearsed {
             scarce_address_space: false,
         })?;
         let mut settings = load(&config, plugins, &engines, true, &mut Vec::new())?;
-        try_out(&config, settings.iter_mut())?;
+        for (service, settings) in config.services.iter().zip(&mut settings) {
+            open_folder(service, settings)?;
+        }
         open_users(&config, settings.iter_mut(), &Arc::default(), None)?;
         let settings = settings.into_iter().next().context("the configuration has no service")?;
         Ok(Self { config, settings })

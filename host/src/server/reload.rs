@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) engines: Engines,
     /// What the engines were made for.
     pub(super) goal: Goal,
+    /// Whether the walls carry less than that.
+    pub(super) is_walled: bool,
     /// What hashes of passwords are computed in.
     pub(super) memory: Arc<Memory>,
     /// How many workers there are.
@@ -76,11 +78,11 @@ impl State {
     /// Names the service and what would be right.
     pub(super) fn stage(
         mut self,
-        config: Config,
+        config: &Config,
         plugins: Vec<Vec<u8>>,
         made: &mut Vec<MadeUsers>,
     ) -> Result<Staged> {
-        let config = heed(&config, &plugins)?;
+        let config = heed(config, &plugins)?;
         check_host(&self.config, &config)?;
         let Sorted { kept, fresh, plugins } = self.sort(&config, plugins);
         let (settings, watches) = self.settings(&config, &fresh, &plugins, made)?;
@@ -107,7 +109,8 @@ impl State {
     /// What stays as it is, and what has to be made.
     fn sort(&self, config: &Config, plugins: Vec<Vec<u8>>) -> Sorted {
         let facts_differ = self.facts_differ(config);
-        let fresh = Config { services: Vec::new(), ..config.clone() };
+        let mut fresh = config.clone();
+        fresh.services.clear();
         let mut sorted = Sorted { kept: Vec::new(), fresh, plugins: Vec::new() };
         for (service, plugin) in config.services.iter().zip(plugins) {
             let tells = facts_differ && service.grants.allows(Grant::Services);
@@ -160,7 +163,7 @@ impl State {
         let is_wanted = |it: &&Service| config.services.iter().any(|other| other.name == it.name);
         let removed = self.running.iter().map(|it| &it.service).filter(|it| !is_wanted(it));
         with_removed.services.extend(removed.cloned());
-        let slots = Goal::of(&with_removed, &walls).fits(&self.goal);
+        let slots = Goal::of(&with_removed, &walls).fits(&self.goal, self.is_walled);
         if !slots && !fresh.services.is_empty() {
             tracing::warn!(
                 "the pool of sandboxes is as large as at the start of the host: what has changed \

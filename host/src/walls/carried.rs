@@ -60,8 +60,9 @@ impl Demand {
 }
 
 impl Walls {
-    /// How many of the wanted sandboxes are carried. Where not all are, each kind gets the same
-    /// share.
+    /// How many of the wanted sandboxes are carried. Where not all are, each kind gets what it wants
+    /// up to half, and what the other leaves: the many of one service, each for a connection, take
+    /// none from the few that others share.
     pub fn carry(&self, pooled: &Demand, on_demand: &Demand) -> Carried {
         let mut carried =
             Carried { pooled: pooled.count, on_demand: on_demand.count, held_by: None };
@@ -71,8 +72,10 @@ impl Walls {
             if wanted <= free {
                 continue;
             }
-            let share = |count| share(count, free, wanted);
-            let (slots, others) = (share(pooled.count), share(on_demand.count));
+            let [of_slots, of_others] = [pooled, on_demand].map(|it| it.of(wall.kind).unwrap_or(0));
+            let for_others = of_others.min(free.saturating_sub(of_slots).max(free / 2));
+            let slots = share(pooled.count, free - for_others, of_slots);
+            let others = share(on_demand.count, for_others, of_others);
             if slots < carried.pooled || others < carried.on_demand {
                 carried.held_by = Some(wall.kind);
             }

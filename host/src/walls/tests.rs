@@ -196,8 +196,13 @@ fn what_does_not_fit_is_shared_out() {
     let machine = Machine::whole();
     machine.write("proc/sys/vm/max_map_count", "10003");
     let one = Demand { count: 1, mappings: 4, ..Demand::default() };
-    let carried = machine.walls().carry(&one.times(3000), &one.times(1000));
-    assert_eq!(carried, Carried { pooled: 1500, on_demand: 500, held_by: Some(Kind::Mappings) });
+    for (wanted, pooled, on_demand) in
+        [((3000, 1000), 1000, 1000), ((3000, 4), 1996, 4), ((4, 3000), 4, 1996)]
+    {
+        let carried = machine.walls().carry(&one.times(wanted.0), &one.times(wanted.1));
+        let held_by = Some(Kind::Mappings);
+        assert_eq!(carried, Carried { pooled, on_demand, held_by }, "{wanted:?}");
+    }
     machine.write("proc/sys/vm/max_map_count", "1");
     let carried = machine.walls().carry(&one.times(3000), &Demand::default());
     assert_eq!((carried.pooled, carried.on_demand), (1, 0));

@@ -39,6 +39,9 @@ pub(super) fn trials() -> Vec<Trial> {
 
 const ECHO: &str = "[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n";
 
+/// What the unruly plugin needs.
+const GRANTS: &str = "grants = { files = { read = \".\" } }\n";
+
 /// Has the host read another configuration, and gives what it says to it.
 fn reload(host: &Host, folder: &TempDir, configuration: &str) -> Result<String> {
     configure(folder.path(), configuration)?;
@@ -74,7 +77,7 @@ fn greets(mut stream: impl Read) -> Result<()> {
 
 fn services_come_go_and_change() -> Result<()> {
     let service = |name: &str, plugin: &str, listen: &str| {
-        format!("[service.{name}]\nplugin = \"{plugin}\"\nlisten = [{listen}]\n")
+        format!("[service.{name}]\nplugin = \"{plugin}\"\nlisten = [{listen}]\n{GRANTS}")
     };
     let tcp = "\"tcp:0:interface=127.0.0.1\"";
     for workers in [1, 2] {
@@ -224,7 +227,7 @@ fn endpoints_go_on() -> Result<()> {
     let named = |name: &str, plugin: &str| {
         format!(
             "grace = \"1h\"\n[service.{name}]\nplugin = \"{plugin}\"\n\
-             listen = [\"tcp:0:interface=127.0.0.1\"]\n"
+             listen = [\"tcp:0:interface=127.0.0.1\"]\n{GRANTS}"
         )
     };
     let folder = folder(&named("echo", "@echo"))?;
@@ -258,7 +261,7 @@ fn a_parked_service_is_served_again() -> Result<()> {
             format!(
                 "workers = {workers}\n[service.echo]\nplugin = \"{plugin}\"\n\
                  instances = \"per-worker\"\nlimits = {{ restarts = 1 }}\n\
-                 listen = [\"tcp:0:interface=127.0.0.1\"]\n"
+                 listen = [\"tcp:0:interface=127.0.0.1\"]\n{GRANTS}"
             )
         };
         let folder = folder(&with("@unruly"))?;
@@ -321,7 +324,8 @@ fn stopping_beside_a_reload() -> Result<()> {
         let mut host = Host::up(folder.path(), 1)?;
         let mut stream = host.connect("echo")?;
         echoes(&mut stream, b"before")?;
-        configure(folder.path(), &ECHO.replace("@echo", "@unruly"))?;
+        let changed = format!("{}{GRANTS}", ECHO.replace("@echo", "@unruly"));
+        configure(folder.path(), &changed)?;
         for signal in signals {
             host.signal(signal)?;
         }

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -55,7 +55,7 @@ fn no_request_fails_under_load() -> Result<()> {
             .collect();
         let changed = (1..=2 * ROUNDS).try_for_each(|round| {
             took += timed(|| change(&host, &folder, round))?;
-            ensure!(!clients.iter().any(|client| client.is_finished()), "a client gave up");
+            ensure!(!clients.iter().any(ScopedJoinHandle::is_finished), "a client gave up");
             Ok(())
         });
         load.over.store(true, Ordering::Relaxed);

@@ -164,7 +164,7 @@ pub(crate) fn ask<T: 'static>(question: Question) -> Deferred<T> {
     let number = LAST.get() + 1;
     LAST.set(number);
     let fire = Box::new(move |result: Result<Box<dyn Any>, Failure>| {
-        match result.map(|value| value.downcast::<T>()) {
+        match result.map(Box::<dyn Any>::downcast::<T>) {
             Ok(Ok(value)) => firing.callback(*value),
             Ok(Err(_)) => return false,
             Err(failure) => firing.errback(failure),

@@ -112,6 +112,18 @@ fn a_mistake_is_told_with_what_would_be_right() {
 }
 
 #[test]
+fn a_table_that_may_have_no_keys_says_so() {
+    let none = Schema::new(json!({ "type": "object", "additionalProperties": false })).unwrap();
+    assert_eq!(wrong(&none, &json!({})), Vec::<String>::new());
+    let told = wrong(&none, &json!({ "a": 1, "b": 2 }));
+    let unknown = |key: &str| format!(" {key}: unknown key \"{key}\"; there are no keys here");
+    assert_eq!(told, [unknown("a"), unknown("b")]);
+    let never = Schema::new(json!({ "properties": { "additionalProperties": false } })).unwrap();
+    let told = wrong(&never, &json!({ "additionalProperties": {} }));
+    assert_eq!(told, ["/additionalProperties: {} is not allowed here"]);
+}
+
+#[test]
 fn a_long_value_is_not_repeated() {
     let told = wrong(&schema(), &json!({ "to": ["x".repeat(1000)] }));
     assert_eq!(told, ["/to: this list is not of type \"string\""]);

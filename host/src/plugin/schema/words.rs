@@ -14,8 +14,12 @@ use crate::suggest::{nearest, unknown_key};
 /// The longest value that a message repeats, in bytes.
 const VALUE_BYTES: usize = 100;
 
-/// Adds what an error means, to be read beside the schema.
-pub(super) fn explain(error: &ValidationError<'_>, schema: &Value, all: &mut Vec<Wrong>) {
+/// Adds what an error means, to be read beside the schema and the configuration.
+pub(super) fn explain(
+    error: &ValidationError<'_>,
+    (schema, config): (&Value, &Value),
+    all: &mut Vec<Wrong>,
+) {
     let mut say = |key: Option<&String>, problem: String| {
         let (at, problem) = (error.instance_path().to_string(), plain(problem, MESSAGE_BYTES));
         all.push(Wrong { at, key: key.cloned(), problem });
@@ -30,15 +34,19 @@ pub(super) fn explain(error: &ValidationError<'_>, schema: &Value, all: &mut Vec
             }
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match choose(error, context) {
-            Ok(branch) => branch.iter().for_each(|error| explain(error, schema, all)),
+            Ok(form) => form.iter().for_each(|error| explain(error, (schema, config), all)),
             Err(problem) => say(None, problem),
         },
         Kind::Constant { expected_value } => {
-            say(None, none_of(value, iter::once(&**expected_value)))
+            say(None, none_of(value, iter::once(&**expected_value)));
         }
         Kind::Enum { options } => {
             say(None, none_of(value, options.as_array().into_iter().flatten()));
         }
+        Kind::FalseSchema => match keys_of_none(error, config) {
+            Some(keys) => keys.for_each(|key| say(Some(key), unknown_key(key, &[]))),
+            None => say(None, format!("{} is not allowed here", shown(value))),
+        },
         Kind::Required { property } => say(None, missing(error, schema, property)),
         Kind::Type { kind } => say(None, not_of_type(value, &types(kind))),
         _ => say(None, error.masked_with(shown(value)).to_string()),
@@ -100,6 +108,16 @@ fn constant_at<'a>(form: &'a [ValidationError<'static>], at: &Location) -> Optio
 fn beside<'a>(error: &ValidationError<'_>, schema: &'a Value) -> Option<&'a Value> {
     let (parent, _) = error.schema_path().as_str().rsplit_once('/')?;
     schema.pointer(parent)
+}
+
+/// The keys of a table that may have none: of these the error has but one, and not its name.
+fn keys_of_none<'a>(
+    error: &ValidationError<'_>,
+    config: &'a Value,
+) -> Option<impl Iterator<Item = &'a String>> {
+    let table = config.pointer(error.instance_path().as_str())?.as_object()?;
+    let is_closed = error.schema_path().as_str().ends_with("/additionalProperties");
+    (is_closed && !table.is_empty()).then(|| table.keys())
 }
 
 fn missing(error: &ValidationError<'_>, schema: &Value, property: &Value) -> String {
