@@ -29,10 +29,11 @@ pub struct Move {
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Has services give their endpoints on, and leaves them to end. Each that is `leaving` accepts
-    /// nothing from now on. Those with a grace stop, with what they have succeeded: their plugins hear
-    /// of it, and their connections are closed when it is over. The others were succeeded: their connections go on as they would
-    /// have, and a shared instance hears that it stops only when its last connection is gone; what it
-    /// listens on by itself is closed, as its successor may want that.
+    /// nothing from now on. Those with a grace stop, with what they have succeeded: their plugins
+    /// hear of it, and their connections are closed when it is over. The others were succeeded:
+    /// their connections go on as they would have, and a shared instance hears that it stops only
+    /// when its last connection is gone; what it listens on by itself is closed, as its successor
+    /// may want that.
     ///
     /// Successors are begun after this ([`Reactor::begin_service`]). Returns the moves of which
     /// nothing was there: of a service that was parked, or of a connection that came once.
