@@ -224,10 +224,12 @@ fn connections_are_counted_on() -> Result<()> {
 
 /// Whatever has its name, who waits at an endpoint is served.
 fn endpoints_go_on() -> Result<()> {
+    // A port that the system picks would be another one for another service.
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let named = |name: &str, plugin: &str| {
         format!(
             "grace = \"1h\"\n[service.{name}]\nplugin = \"{plugin}\"\n\
-             listen = [\"tcp:0:interface=127.0.0.1\"]\n{GRANTS}"
+             listen = [\"tcp:{port}:interface=127.0.0.1\"]\n{GRANTS}"
         )
     };
     let folder = folder(&named("echo", "@echo"))?;
