@@ -144,7 +144,8 @@ impl<'a> Places<'a> {
         if let Some(workers) = givers.next() {
             ensure!(
                 workers.len() == count && givers.all(|others| others == workers),
-                "service.{}: workers: endpoints that stay bound stay on the workers that they are                  on; restart the host to change that",
+                "service.{}: workers: endpoints that stay bound stay on the workers that they are \
+                 on; restart the host to change that",
                 service.name
             );
             return Ok(workers.clone());
