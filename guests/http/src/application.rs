@@ -159,13 +159,8 @@ impl<A: Application> Plugin for Web<A> {
 impl<A> Shared<A> {
     /// Tells the factory what time it is.
     fn look_at_clock(&mut self) {
-        self.factory.set_time(now(), clock::now().seconds);
+        self.factory.set_time(clock::nanoseconds(), clock::now().seconds);
     }
-}
-
-/// The time in nanoseconds since an arbitrary moment.
-fn now() -> u64 {
-    u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// One connection's protocol.
@@ -281,7 +276,7 @@ impl<A: Application> Connection<A> {
         if self.alarm.as_ref().is_some_and(|(due, _)| *due <= deadline) {
             return;
         }
-        let delay = Duration::from_nanos(deadline.saturating_sub(now()));
+        let delay = Duration::from_nanos(deadline.saturating_sub(clock::nanoseconds()));
         // Without a timer this one is tried again with the next event.
         let alarm = timers::after(delay).ok();
         let alarm = alarm.map(|timer| timer.call_on(&self.transport, |this, _| this.due()));
@@ -291,7 +286,9 @@ impl<A: Application> Connection<A> {
     /// The deadline may have passed.
     fn due(&mut self) -> Option<Waiting> {
         self.alarm = None;
-        if !self.is_held && self.channel.deadline().is_some_and(|deadline| deadline <= now()) {
+        if !self.is_held
+            && self.channel.deadline().is_some_and(|deadline| deadline <= clock::nanoseconds())
+        {
             // What is too late is answered without the application, so nothing comes to wait for.
             return self.event(Channel::timed_out);
         }

@@ -117,7 +117,7 @@ impl<U: Users> Plugin for Server<U> {
 impl<U: Users> Shared<U> {
     /// Tells the site what time it is, and returns it in nanoseconds.
     fn look_at_clock(&mut self) -> u64 {
-        let now = u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
+        let now = clock::nanoseconds();
         if now >= self.next_second {
             let date = clock::now();
             self.second = date.seconds;

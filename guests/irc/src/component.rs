@@ -129,7 +129,7 @@ fn now() -> Now {
     let moment = clock::now();
     let milliseconds = u64::try_from(moment.seconds).unwrap_or(0).saturating_mul(1_000);
     Now {
-        monotonic: u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX),
+        monotonic: clock::nanoseconds(),
         unix: milliseconds.saturating_add(u64::from(moment.nanoseconds) / 1_000_000),
     }
 }

@@ -16,6 +16,11 @@ pub fn monotonic() -> Duration {
     }
 }
 
+/// The same in nanoseconds, as protocols count that are values: 64 bits hold 584 years.
+pub fn nanoseconds() -> u64 {
+    u64::try_from(monotonic().as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The time of day. `SystemTime::from` makes of it what other crates take.
 pub fn now() -> Datetime {
     match testing::time() {
