@@ -126,7 +126,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 pub fn admin_places(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let file = file_of(path);
     let bytes = read(&file).map_err(|problem| ConfigError::whole_file(&file, problem))?;
-    on_large_stack(&file, || {
+    parse_on_deep_stack(&file, || {
         let text = String::from_utf8_lossy(&bytes);
         let mut mistakes = Mistakes::default();
         let root = DeTable::parse(&text).map_err(|error| not_toml(&file, &text, &error))?;
@@ -163,10 +163,11 @@ pub fn parse(file: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
             return Err(ConfigError::new(file, &valid, mistakes));
         }
     };
-    on_large_stack(file, || parse_text(file, text))
+    parse_on_deep_stack(file, || parse_text(file, text))
 }
 
-fn on_large_stack<T: Send>(
+/// Reads a file where its nesting can't overflow the stack.
+fn parse_on_deep_stack<T: Send>(
     file: &Path,
     read: impl FnOnce() -> Result<T, ConfigError> + Send,
 ) -> Result<T, ConfigError> {
