@@ -317,9 +317,11 @@ fn one_who_never_reads_is_cut_off() -> Result<()> {
 fn renegotiates(openssl: &Path) -> Result<()> {
     let setting = setting("")?;
     let said = setting.meanwhile(|| {
+        // Of a peer that says nothing unasked: openssl takes a greeting that comes while it waits for
+        // an answer to its handshake for a fault.
         let mut child = Command::new(openssl)
             .args(["s_client", "-tls1_2", "-connect"])
-            .arg(format!("127.0.0.1:{}", setting.port("upgrader")?))
+            .arg(format!("127.0.0.1:{}", setting.port("echo")?))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
