@@ -40,6 +40,10 @@ impl Refusal {
             Self::Status(Status::ServiceUnavailable) => {
                 out.extend_from_slice(b"Retry-After: 1\r\n");
             }
+            // The host counts logins that failed by the minute.
+            Self::Status(Status::TooManyRequests) => {
+                out.extend_from_slice(b"Retry-After: 60\r\n");
+            }
             Self::Status(_) => {}
             Self::User(number) => domain.protection(number).write_challenge(out),
         }
