@@ -33,6 +33,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("observed::a_service_may_have_a_level_of_its_own", a_level_of_its_own),
         trial("observed::one_service_stops_and_the_others_go_on", one_service_stops),
         trial("observed::a_service_that_is_swapped_goes_on_counting", swapped_goes_on_counting),
+        trial("observed::who_reloads_hears_what_came_of_it", who_reloads_hears_what_came_of_it),
         trial("observed::a_host_is_asked_where_its_configuration_is", asked_by_configuration),
         trial("observed::the_readme_knows_every_metric", the_readme_knows_every_metric),
         program_trial("observed::top_draws_on_a_terminal", "script", "bsdutils", top_draws),
@@ -291,7 +292,8 @@ fn swapped_goes_on_counting() -> Result<()> {
     fs::write(&file, text + "limits = { connections = 7 }\n")?;
     let reloaded = host::run(&["reload"], folder.path())?;
     ensure!(reloaded.status.success(), "{reloaded:?}");
-    host.log_with(&["reloaded: swapped echo"])?;
+    ensure!(reloaded.stdout == b"reloaded: swapped echo\n", "{reloaded:?}");
+    ensure!(host.log().contains("reloaded: swapped echo"), "{}", host.log());
     echoes(&mut stays, b"still")?;
     echoes(&mut host.connect("echo")?, b"after")?;
     settled(folder.path(), |status| {
@@ -303,6 +305,23 @@ fn swapped_goes_on_counting() -> Result<()> {
         )
     })?;
     Ok(())
+}
+
+fn who_reloads_hears_what_came_of_it() -> Result<()> {
+    let folder =
+        folder("[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n")?;
+    let host = Host::up(folder.path(), 1)?;
+    let file = folder.path().join("torsade.toml");
+    let text = fs::read_to_string(&file)?;
+    fs::write(&file, format!("{text}wrong = 1\n"))?;
+    let refused = host::run(&["reload"], folder.path())?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(refused.status.code() == Some(1), "{refused:?}");
+    ensure!(said.contains("torsade.toml:4") && said.contains("wrong"), "{said}");
+    fs::write(&file, text)?;
+    let same = host::run(&["reload"], folder.path())?;
+    ensure!(same.stdout == b"reloaded: nothing has changed\n", "{same:?}");
+    echoes(&mut host.connect("echo")?, b"hello")
 }
 
 fn asked_by_configuration() -> Result<()> {

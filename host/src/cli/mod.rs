@@ -172,7 +172,7 @@ enum Command {
         #[command(flatten)]
         host: remote::Host,
     },
-    /// Have a host read its configuration anew, as SIGHUP does
+    /// Have a host read its configuration anew, as SIGHUP does, and print what has changed
     Reload {
         #[command(flatten)]
         host: remote::Host,
@@ -211,8 +211,9 @@ SIGHUP has it reload: it builds the plugins, reads the configuration and checks 
 then changes anything. New connections find what is new; those that are open stay with the plugin and
 the settings that they have until they end; those of services that are gone are closed after `grace`.
 Services that are the same notice nothing, and no endpoint that stays is closed meanwhile. A mistake
-changes nothing, and the log says what it is. `workers`, `user`, `group`, `state` and `log` are for a
-new start. --watch does the same after each change, and prints how long each took.";
+changes nothing, and the log says what it is. `workers`, `user`, `group`, `state`, `log`, `log-format`,
+`admin` and `metrics` are for a new start. `torsade reload` does the same and waits for the outcome;
+--watch does it after each change, and prints how long each took.";
 
 const TEST_HELP: &str = "\
 Each conversations/*.txt is replayed as it stands, and cut at every place, on a clock that waits for

@@ -62,18 +62,21 @@ pub(super) fn status(host: &Host, json: bool) -> Result<(), Failure> {
 
 /// Stops a service of a host.
 pub(super) fn stop(host: &Host, service: String) -> Result<(), Failure> {
-    done(host, &Request::Stop(service))
-}
-
-/// Has a host read its configuration anew.
-pub(super) fn reload(host: &Host) -> Result<(), Failure> {
-    done(host, &Request::Reload)
-}
-
-fn done(host: &Host, request: &Request) -> Result<(), Failure> {
-    match ask(&mut host.connect()?, request)? {
+    match ask(&mut host.connect()?, &Request::Stop(service))? {
         Answer::Done => Ok(()),
-        _ => Err(Failure::Serving(anyhow!("the host has answered something else"))),
+        _ => Err(something_else()),
+    }
+}
+
+/// Has a host read its configuration anew, and prints what has changed.
+pub(super) fn reload(host: &Host) -> Result<(), Failure> {
+    match ask(&mut host.connect()?, &Request::Reload)? {
+        Answer::Reloaded(changes) => {
+            // Where standard output is closed nobody wants to know.
+            let _ = writeln!(io::stdout(), "reloaded: {changes}");
+            Ok(())
+        }
+        _ => Err(something_else()),
     }
 }
 
@@ -81,8 +84,12 @@ fn done(host: &Host, request: &Request) -> Result<(), Failure> {
 pub(super) fn ask_status(client: &mut Client) -> Result<Status, Failure> {
     match ask(client, &Request::Status)? {
         Answer::Status(status) => Ok(*status),
-        _ => Err(Failure::Serving(anyhow!("the host has answered something else"))),
+        _ => Err(something_else()),
     }
+}
+
+fn something_else() -> Failure {
+    Failure::Serving(anyhow!("the host has answered something else"))
 }
 
 fn ask(client: &mut Client, request: &Request) -> Result<Answer, Failure> {

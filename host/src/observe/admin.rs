@@ -12,7 +12,8 @@ pub const VERSION: u64 = 1;
 /// What can be asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Request {
-    /// Read the configuration anew, as at SIGHUP.
+    /// Read the configuration anew, as at SIGHUP. The answer comes when that is over, which takes as
+    /// long as building plugins does.
     Reload,
     /// Tell the host's status.
     Status,
@@ -23,10 +24,12 @@ pub enum Request {
 /// What comes back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// It is done, or begun.
+    /// It is done.
     Done,
     /// Why it can't be.
     Failed(String),
+    /// What the reload has changed, in one line.
+    Reloaded(String),
     /// What was asked for.
     Status(Box<Status>),
 }
@@ -68,6 +71,9 @@ impl Answer {
         let value = match self {
             Self::Done => json!({ "torsade": VERSION, "done": true }),
             Self::Failed(why) => json!({ "torsade": VERSION, "error": why }),
+            Self::Reloaded(changes) => {
+                json!({ "torsade": VERSION, "done": true, "reloaded": changes })
+            }
             Self::Status(status) => {
                 json!({ "torsade": VERSION, "status": status.to_json(None) })
             }
@@ -81,10 +87,11 @@ impl Answer {
     /// What is wrong with it.
     pub fn from_line(line: &[u8]) -> Result<Self, String> {
         let value = versioned(line)?;
-        match (&value["error"], &value["status"]) {
-            (Value::String(why), _) => Ok(Self::Failed(why.clone())),
-            (_, Value::Null) => Ok(Self::Done),
-            (_, status) => match Status::from_json(status) {
+        match (&value["error"], &value["reloaded"], &value["status"]) {
+            (Value::String(why), ..) => Ok(Self::Failed(why.clone())),
+            (_, Value::String(changes), _) => Ok(Self::Reloaded(changes.clone())),
+            (.., Value::Null) => Ok(Self::Done),
+            (.., status) => match Status::from_json(status) {
                 Some(status) => Ok(Self::Status(Box::new(status))),
                 None => Err("its status is of another form than this version knows".to_owned()),
             },
@@ -115,9 +122,12 @@ mod tests {
         }
         let mut status = status();
         status.services[0].by_worker.clear();
-        for answer in
-            [Answer::Done, Answer::Failed("no".to_owned()), Answer::Status(Box::new(status))]
-        {
+        for answer in [
+            Answer::Done,
+            Answer::Failed("no".to_owned()),
+            Answer::Reloaded("added a".to_owned()),
+            Answer::Status(Box::new(status)),
+        ] {
             assert_eq!(Answer::from_line(answer.to_line().as_bytes()), Ok(answer));
         }
     }

@@ -18,6 +18,8 @@ pub(crate) enum Speaks {
 
 /// A connection with who asks. It hears a request, sends the answer, and for lines begins again.
 pub(super) struct Caller<S> {
+    /// No other has it.
+    pub(super) number: u64,
     stream: S,
     speaks: Speaks,
     /// When it is sent away.
@@ -25,6 +27,8 @@ pub(super) struct Caller<S> {
     heard: Vec<u8>,
     answer: Vec<u8>,
     sent: usize,
+    /// Its answer takes its time: it is neither heard nor told anything until that is there.
+    waits: bool,
     /// It was answered for the last time: what it still says is thrown away until its end, or a reset
     /// would destroy the answer.
     lingers: bool,
@@ -48,21 +52,39 @@ pub(super) enum Next {
 }
 
 impl<S> Caller<S> {
-    pub(super) fn new(stream: S, speaks: Speaks, now: Instant) -> Self {
-        let until = now + REQUEST_TIME;
-        let (heard, answer) = (Vec::new(), Vec::new());
-        Self { stream, speaks, until, heard, answer, sent: 0, lingers: false, thrown: 0 }
+    pub(super) fn new(number: u64, stream: S, speaks: Speaks, now: Instant) -> Self {
+        Self {
+            number,
+            stream,
+            speaks,
+            until: now + REQUEST_TIME,
+            heard: Vec::new(),
+            answer: Vec::new(),
+            sent: 0,
+            waits: false,
+            lingers: false,
+            thrown: 0,
+        }
+    }
+
+    /// Its answer will come later.
+    pub(super) fn waits(&mut self, now: Instant) {
+        self.waits = true;
+        self.until = now + RELOAD_TIME;
     }
 
     /// Sends it this.
     pub(super) fn answer(&mut self, answer: Vec<u8>, now: Instant) {
-        (self.answer, self.sent) = (answer, 0);
+        (self.answer, self.sent, self.waits) = (answer, 0, false);
         self.until = now + ANSWER_TIME;
         self.lingers |= self.speaks == Speaks::Http;
     }
 
     /// Sends and hears what goes now, and says what is next.
     pub(super) fn next<N: Net<Stream = S>>(&mut self, net: &mut N) -> Next {
+        if self.waits {
+            return Next::Wait;
+        }
         loop {
             if self.answer.is_empty()
                 && !self.lingers
@@ -163,3 +185,6 @@ const REQUEST_TIME: Duration = Duration::from_secs(5);
 
 /// How long it may take for its answer, and for its next request.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// How long a reload may take before who asked for it is sent away. It goes on all the same.
+const RELOAD_TIME: Duration = Duration::from_secs(60 * 60);

@@ -17,16 +17,17 @@ impl Client {
     /// Where nobody listens there, or this user may not ask.
     pub fn connect(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Asks, and waits for the answer, at most ten seconds.
+    /// Asks, and waits for the answer: ten seconds, but as long as it takes for what a reload came to.
     ///
     /// # Errors
     /// Where the connection fails, or what comes is no answer (`InvalidData`).
     pub fn ask(&mut self, request: &Request) -> io::Result<Answer> {
+        let patience = (*request != Request::Reload).then_some(PATIENCE);
+        self.0.get_ref().set_read_timeout(patience)?;
         self.0.get_mut().write_all(request.to_line().as_bytes())?;
         let mut line = Vec::new();
         self.0.by_ref().take(ANSWER_BYTES).read_until(b'\n', &mut line)?;

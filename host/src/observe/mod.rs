@@ -36,11 +36,29 @@ pub(crate) trait Host {
     /// Why it can't be, for a person.
     fn stop(&mut self, service: &str) -> Result<(), String>;
 
-    /// Reads the configuration anew.
-    ///
-    /// # Errors
-    /// Why it can't be, for a person.
-    fn reload(&mut self) -> Result<(), String>;
+    /// Reads the configuration anew, which takes as long as building plugins does, and tells `asker`
+    /// what came of it. One that is dropped means that nobody will.
+    fn reload(&mut self, asker: Asker);
+}
+
+/// What a caller is answered who has waited for it.
+type Outcome = (u64, Answer);
+
+/// A caller who waits until a reload is over.
+pub(crate) struct Asker {
+    caller: u64,
+    outcomes: Sender<Outcome>,
+    waker: Waker,
+}
+
+impl Asker {
+    /// What has changed, or why nothing has, for a person.
+    pub(crate) fn tell(self, outcome: Result<String, String>) {
+        let answer = outcome.map_or_else(Answer::Failed, Answer::Reloaded);
+        // Who observes no more has no callers either.
+        let _ = self.outcomes.send((self.caller, answer));
+        self.waker.wake();
+    }
 }
 
 /// A socket that callers come to, and what they speak.
@@ -94,6 +112,12 @@ struct Observer<N: Net, H> {
     doors: Vec<Door<N::Listener>>,
     /// [`CALLERS`] places for each door; their tokens follow those of the doors.
     callers: Vec<Option<Caller<N::Stream>>>,
+    /// How many have called.
+    called: u64,
+    /// What reloads come to.
+    outcomes: Receiver<Outcome>,
+    /// Where that is told.
+    outcomes_to: Sender<Outcome>,
     started: Instant,
     /// The last status, and when it was told.
     last: Option<(Instant, Status)>,
@@ -108,8 +132,20 @@ impl<N: Net, H: Host> Observer<N, H> {
             net.watch_listener(&mut door.socket, token as u64)?;
         }
         let callers = (0..doors.len() * CALLERS).map(|_| None).collect();
-        let (started, ready) = (net.now(), Vec::new());
-        Ok(Self { net, host, doors, callers, started, last: None, waits: false, ready })
+        let (outcomes_to, outcomes) = mpsc::channel();
+        Ok(Self {
+            started: net.now(),
+            net,
+            host,
+            doors,
+            callers,
+            called: 0,
+            outcomes,
+            outcomes_to,
+            last: None,
+            waits: false,
+            ready: Vec::new(),
+        })
     }
 
     /// Runs until the sender of `stopped` is gone.
@@ -141,6 +177,9 @@ impl<N: Net, H: Host> Observer<N, H> {
             }
         }
         self.ready = ready;
+        while let Ok((caller, answer)) = self.outcomes.try_recv() {
+            self.tell(caller, &answer);
+        }
         let now = self.net.now();
         for place in 0..self.callers.len() {
             if self.callers[place].as_ref().is_some_and(|caller| caller.until <= now) {
@@ -174,7 +213,8 @@ impl<N: Net, H: Host> Observer<N, H> {
         if self.net.watch(&mut stream, token).is_err() {
             return self.net.reset(stream);
         }
-        let caller = Caller::new(stream, self.doors[door].speaks, self.net.now());
+        self.called += 1;
+        let caller = Caller::new(self.called, stream, self.doors[door].speaks, self.net.now());
         self.callers[place] = Some(caller);
         self.go_on(place);
     }
@@ -190,7 +230,20 @@ impl<N: Net, H: Host> Observer<N, H> {
                     let page = metrics::page(self.status());
                     http::with_page(&page, head_only)
                 }
-                Next::Ask(request) => self.answer(request).to_line().into_bytes(),
+                Next::Ask(Ok(Request::Reload)) => {
+                    caller.waits(self.net.now());
+                    let (outcomes, waker) = (self.outcomes_to.clone(), self.net.waker());
+                    self.host.reload(Asker { caller: caller.number, outcomes, waker });
+                    return;
+                }
+                Next::Ask(Ok(Request::Status)) => {
+                    Answer::Status(Box::new(self.status().clone())).to_line().into_bytes()
+                }
+                Next::Ask(Ok(Request::Stop(service))) => match self.host.stop(&service) {
+                    Ok(()) => Answer::Done.to_line().into_bytes(),
+                    Err(why) => Answer::Failed(why).to_line().into_bytes(),
+                },
+                Next::Ask(Err(why)) => Answer::Failed(why).to_line().into_bytes(),
             };
             let now = self.net.now();
             if let Some(caller) = &mut self.callers[place] {
@@ -201,14 +254,17 @@ impl<N: Net, H: Host> Observer<N, H> {
         self.end(place);
     }
 
-    fn answer(&mut self, request: Result<Request, String>) -> Answer {
-        let done = match request {
-            Ok(Request::Status) => return Answer::Status(Box::new(self.status().clone())),
-            Ok(Request::Reload) => self.host.reload(),
-            Ok(Request::Stop(service)) => self.host.stop(&service),
-            Err(why) => Err(why),
-        };
-        done.map_or_else(Answer::Failed, |()| Answer::Done)
+    /// Tells a caller what its reload came to, if it still waits.
+    fn tell(&mut self, number: u64, answer: &Answer) {
+        let now = self.net.now();
+        let waits = |caller: &Caller<_>| caller.number == number;
+        let found = self.callers.iter().position(|place| place.as_ref().is_some_and(waits));
+        if let Some(place) = found
+            && let Some(caller) = &mut self.callers[place]
+        {
+            caller.answer(answer.to_line().into_bytes(), now);
+            self.go_on(place);
+        }
     }
 
     /// The status, which is asked for again unless that was done a moment ago: many who ask cost the

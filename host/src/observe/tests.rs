@@ -12,6 +12,8 @@ use crate::net::sim::{Far, SimNet};
 struct Known {
     asked: usize,
     stopped: usize,
+    /// Who waits for a reload.
+    askers: Vec<Asker>,
 }
 
 impl Host for Known {
@@ -25,8 +27,8 @@ impl Host for Known {
         if service == "echo" { Ok(()) } else { Err(format!("there is no service {service}")) }
     }
 
-    fn reload(&mut self) -> Result<(), String> {
-        Err("line 3 is wrong".to_owned())
+    fn reload(&mut self, asker: Asker) {
+        self.askers.push(asker);
     }
 }
 
@@ -49,6 +51,13 @@ fn call(observer: &mut Observer<SimNet, Known>, door: usize, says: &str) -> Far 
     observer.net.send(far, says.as_bytes());
     settle(observer);
     far
+}
+
+/// Has time pass in which nothing comes.
+fn pass(observer: &mut Observer<SimNet, Known>, time: Duration) {
+    let mut ready = Vec::new();
+    observer.net.poll(Some(time), &mut ready).unwrap();
+    assert_eq!(ready.len(), 0);
 }
 
 fn heard(observer: &mut Observer<SimNet, Known>, far: Far) -> String {
@@ -83,19 +92,50 @@ fn a_request_may_come_byte_by_byte() {
 fn one_caller_may_ask_line_by_line() {
     let mut observer = observer();
     let stop = |service: &str| Request::Stop(service.to_owned()).to_line();
-    let says = [stop("echo"), stop("none"), Request::Reload.to_line(), "rubbish\n".to_owned()];
+    let says = [stop("echo"), stop("none"), "rubbish\n".to_owned()];
     let far = call(&mut observer, 1, &says.concat());
     let answers = heard(&mut observer, far);
     let mut answers = answers.lines().map(|line| Answer::from_line(line.as_bytes()).unwrap());
     assert_eq!(answers.next(), Some(Answer::Done));
     assert_eq!(answers.next(), Some(Answer::Failed("there is no service none".to_owned())));
-    assert_eq!(answers.next(), Some(Answer::Failed("line 3 is wrong".to_owned())));
     assert!(matches!(answers.next(), Some(Answer::Failed(why)) if why.starts_with("not JSON")));
     assert_eq!(answers.next(), None);
     observer.net.send(far, Request::Status.to_line().as_bytes());
     settle(&mut observer);
     let status = Answer::from_line(heard(&mut observer, far).as_bytes()).unwrap();
     assert!(matches!(status, Answer::Status(status) if status.services[0].name == "echo"));
+}
+
+#[test]
+fn who_has_it_reload_hears_what_came_of_it() {
+    let mut observer = observer();
+    let says = Request::Reload.to_line() + &Request::Status.to_line();
+    let [stays, other, leaves] = [(); 3].map(|()| call(&mut observer, 1, &says));
+    assert_eq!(observer.host.asked, 0, "a caller is answered in the order of what it asks");
+    pass(&mut observer, Duration::from_secs(59 * 60));
+    observer.net.reset(leaves);
+    settle(&mut observer);
+    let mut outcomes = [Ok("added a"), Err("line 3 is wrong"), Ok("nobody is there")].into_iter();
+    for asker in mem::take(&mut observer.host.askers) {
+        let outcome = outcomes.next().unwrap();
+        asker.tell(outcome.map(str::to_owned).map_err(str::to_owned));
+    }
+    observer.turn().unwrap();
+    settle(&mut observer);
+    for (far, first) in [
+        (stays, Answer::Reloaded("added a".to_owned())),
+        (other, Answer::Failed("line 3 is wrong".to_owned())),
+    ] {
+        let answers = heard(&mut observer, far);
+        let mut answers = answers.lines().map(|line| Answer::from_line(line.as_bytes()).unwrap());
+        assert_eq!(answers.next(), Some(first));
+        assert!(matches!(answers.next(), Some(Answer::Status(_))));
+    }
+    // Nobody waits without end.
+    call(&mut observer, 1, &Request::Reload.to_line());
+    pass(&mut observer, Duration::from_secs(61 * 60));
+    observer.turn().unwrap();
+    assert_eq!(observer.callers.iter().flatten().count(), 0);
 }
 
 #[test]

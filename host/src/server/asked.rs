@@ -4,11 +4,9 @@
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use signal_hook::consts::SIGHUP;
-
 use super::control::{Control, Order};
-use crate::observe::Host;
 use crate::observe::status::{ServiceStatus, Status, WorkerStatus};
+use crate::observe::{Asker, Host};
 use crate::pool::Gauge;
 use crate::reactor::{Account, Answer, Told};
 use crate::worker::{Mailbox, Message};
@@ -70,10 +68,8 @@ impl Host for Asked {
         grace.and_then(|grace| self.control.stop(service, grace)).map_err(|e| format!("{e:#}"))
     }
 
-    /// It is begun: building plugins takes its time, and the log says what came of it.
-    fn reload(&mut self) -> Result<(), String> {
-        self.control.order(Order::Signal(SIGHUP));
-        Ok(())
+    fn reload(&mut self, asker: Asker) {
+        self.control.order(Order::Reload(asker));
     }
 }
 

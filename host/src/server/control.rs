@@ -11,6 +11,7 @@ use super::MadeUsers;
 use super::reload::{Staged, State};
 use super::run::Ended;
 use crate::config::Config;
+use crate::observe::Asker;
 use crate::worker::Number;
 
 /// Tells a running server what to do, from any thread. Clones tell the same server.
@@ -50,6 +51,8 @@ pub(super) enum Order {
     Apply(Box<Staged>, Sender<Result<Applying>>),
     /// All workers have ended.
     Ended(Ended),
+    /// To read the configuration anew, and tell what came of it.
+    Reload(Asker),
     /// All workers serve what was applied.
     Settled(Vec<Number>, Vec<Missing>),
     /// A signal has come.

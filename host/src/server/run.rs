@@ -1,7 +1,9 @@
 //! A server while it runs: it does what it is told, and waits for nobody meanwhile.
 
 use std::io::{self, IsTerminal};
-use std::sync::{Arc, mpsc};
+use std::iter;
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use super::crew::crew;
 use super::plan::{Plan, Running};
 use super::reload::Staged;
 use super::{NO_WATCH, Server};
+use crate::observe::Asker;
 use crate::transport::listener;
 use crate::worker::{Change, Message, Number};
 
@@ -44,10 +47,18 @@ impl Server {
                     let _ = answer.send(self.apply(*staged));
                 }
                 Order::Ended(ended) => break ended,
+                Order::Reload(asker) if stopping => {
+                    asker.tell(Err("the host is stopping".to_owned()));
+                }
+                Order::Reload(asker) => {
+                    if let Err(TrySendError::Full(Some(asker))) = reloading.try_send(Some(asker)) {
+                        asker.tell(Err("too many wait for a reload; try again".to_owned()));
+                    }
+                }
                 Order::Settled(leaving, missing) => self.settle(&leaving, &missing),
                 Order::Signal(SIGHUP) if !had_terminal || io::stderr().is_terminal() => {
-                    // Where one is asked for already, that will read what is there now.
-                    let _ = reloading.try_send(());
+                    // Where so many are asked for already, the last will read what is there now.
+                    let _ = reloading.try_send(None);
                 }
                 Order::Signal(_) => {
                     self.stop(if stopping { Duration::ZERO } else { self.state.config.grace });
@@ -65,13 +76,21 @@ impl Server {
         self.end(ended)
     }
 
-    /// A thread that reloads, as that may take long.
-    fn reload_on_request(&self) -> Result<mpsc::SyncSender<()>> {
-        let (ask, asked) = mpsc::sync_channel(1);
+    /// A thread that reloads, as that may take long: once for all who have asked by then, and of whom
+    /// some wait for the outcome.
+    fn reload_on_request(&self) -> Result<SyncSender<Option<Asker>>> {
+        let (ask, asked) = mpsc::sync_channel(RELOADS);
         let control = self.control.clone();
+        let run = move || {
+            while let Ok(first) = asked.recv() {
+                let all: Vec<_> = iter::once(first).chain(asked.try_iter()).collect();
+                let outcome = reload(&control);
+                all.into_iter().flatten().for_each(|asker: Asker| asker.tell(outcome.clone()));
+            }
+        };
         thread::Builder::new()
             .name("torsade-reload".to_owned())
-            .spawn(move || asked.iter().for_each(|()| reload(&control)))
+            .spawn(run)
             .context("can't start the thread that reloads")?;
         Ok(ask)
     }
@@ -187,12 +206,17 @@ impl Server {
     }
 }
 
-fn reload(control: &Control) {
-    match control.reload() {
+fn reload(control: &Control) -> Result<String, String> {
+    let outcome = control.reload();
+    match &outcome {
         Ok(changes) => tracing::info!("reloaded: {changes}"),
         Err(error) => tracing::error!("not reloaded, nothing has changed: {error:#}"),
     }
+    outcome.map(|changes| changes.to_string()).map_err(|error| format!("{error:#}"))
 }
+
+/// How many reloads may be asked for while one goes on.
+const RELOADS: usize = 64;
 
 /// Says which limits a service has reached since the start.
 fn tell_reached(service: &str, counts: &[(&str, u64)]) {
