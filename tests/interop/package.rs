@@ -1,5 +1,6 @@
 //! What the package for Debian is made of: that it is there, and that systemd takes the unit.
 
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 
@@ -7,14 +8,15 @@ use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use torsade_tests::guests::{component, repository};
-use torsade_tests::host;
+use torsade_tests::host::{self, Host, PATIENCE};
 
-use super::{program_trial, trial};
+use super::{folder, program_trial, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("package::each_file_of_it_is_there_or_is_made", each_file_is_there),
         trial("package::its_configuration_can_be_served", its_configuration_can_be_served),
+        trial("package::its_unit_is_told_that_it_serves", its_unit_is_told_that_it_serves),
         program_trial(
             "package::systemd_takes_its_unit",
             "systemd-analyze",
@@ -94,6 +96,26 @@ fn its_configuration_can_be_served() -> Result<()> {
     std::fs::write(folder.path().join("torsade.toml"), here)?;
     let output = host::run(&["check"], folder.path())?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// `Type=notify`, as systemd's sd_notify(3) has it: a datagram once the endpoints are bound.
+fn its_unit_is_told_that_it_serves() -> Result<()> {
+    let unit = std::fs::read_to_string(repository().join("host/debian/torsade.service"))?;
+    ensure!(unit.contains("\nType=notify\n"), "{unit}");
+    let folder =
+        folder("[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n")?;
+    let place = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&place)?;
+    manager.set_read_timeout(Some(PATIENCE))?;
+    let mut command = host::command()?;
+    command.arg("up").arg(folder.path()).env("NOTIFY_SOCKET", &place);
+    let host = Host::start(command, 1)?;
+    let mut told = [0; 100];
+    let n = manager.recv(&mut told).context("the manager is told nothing")?;
+    let lines = told[..n].escape_ascii().to_string();
+    ensure!(told[..n].split(|byte| *byte == b'\n').any(|line| line == b"READY=1"), "{lines}");
+    host.connect("echo")?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use sd_notify::NotifyState;
 use zeroize::Zeroizing;
 
 use crate::capability::credentials::NewUser;
@@ -38,6 +39,10 @@ pub(super) fn up(file: &Path, watch: bool, output: &Output) -> Result<(), Failur
         };
         // Where it is closed it serves all the same.
         let _ = out.write_all(table.as_bytes()).and_then(|()| out.flush());
+    }
+    // Where systemd has started this, it begins now what comes after; else nobody is told.
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!("can't tell the service manager that this serves: {error}");
     }
     server.run().map_err(Failure::Serving)
 }
