@@ -293,7 +293,7 @@ fn swapped_goes_on_counting() -> Result<()> {
     let reloaded = host::run(&["reload"], folder.path())?;
     ensure!(reloaded.status.success(), "{reloaded:?}");
     ensure!(reloaded.stdout == b"reloaded: swapped echo\n", "{reloaded:?}");
-    ensure!(host.log().contains("reloaded: swapped echo"), "{}", host.log());
+    host.log_with(&["reloaded: swapped echo"])?;
     echoes(&mut stays, b"still")?;
     echoes(&mut host.connect("echo")?, b"after")?;
     settled(folder.path(), |status| {
