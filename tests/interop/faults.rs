@@ -116,7 +116,7 @@ fn what_was_queued_before_is_sent() -> Result<()> {
     for _ in 0..2 {
         stream.write_all(b"X")?;
         // Both are taken before the other end reads, as events of their own.
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(std::time::Duration::from_millis(500));
     }
     stream.write_all(b"t")?;
     host.log_with(&["it was told to"])?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -57,6 +57,8 @@ pub fn run(arguments: &[&str], folder: &Path) -> Result<Output> {
 pub struct Host {
     child: Child,
     log: Arc<Mutex<Vec<u8>>>,
+    /// Keeps the log until its end.
+    keeper: JoinHandle<()>,
     /// Service and endpoint of each line that it printed.
     pub endpoints: Vec<(String, String)>,
 }
@@ -76,9 +78,10 @@ impl Host {
         let lines = lines(child.stdout.take().context("stdout is a pipe")?);
         let stderr = child.stderr.take().context("stderr is a pipe")?;
         let log = Arc::default();
-        let mut host = Self { child, log: Arc::clone(&log), endpoints: Vec::new() };
+        let kept = Arc::clone(&log);
         // A pipe that nobody reads would stop the host once it is full.
-        thread::spawn(move || keep(stderr, &log));
+        let keeper = thread::spawn(move || keep(stderr, &kept));
+        let mut host = Self { child, log, keeper, endpoints: Vec::new() };
         let mut service = String::new();
         while host.endpoints.len() < endpoints {
             let Ok(line) = lines.recv_timeout(PATIENCE) else {
@@ -132,11 +135,13 @@ impl Host {
         self.wait()
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and that of its log: what it wrote last may still lie in the pipe.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.child.try_wait()?
+                && self.keeper.is_finished()
+            {
                 return Ok(status);
             }
             thread::sleep(POLL);
