@@ -72,7 +72,7 @@ fn who_is_unknown_is_asked_and_nothing_is_looked_for() {
     assert!(said.starts_with(want) && said.ends_with("<p>error"), "{said}");
     let said = converse(SITE, &get("/index.html", ""));
     assert!(said.contains("Basic realm=\"restricted\","), "{said}");
-    let said = converse(SITE, &get("/docs/", "often"));
+    let said = converse(SITE, &get("/docs/", by("often")));
     assert!(said.contains("\nRetry-After: 60\n"), "{said}");
     let mut server = Server::new(SITE);
     server.receive(get("/docs/none", "").as_bytes());
