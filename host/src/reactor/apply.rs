@@ -17,8 +17,20 @@ use crate::pool::{Lane, Pool, Stopped};
 use crate::transport::stream::End;
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
-    /// Applies the effects that lie in the outbox, which are `life`'s.
+    /// Applies the effects that lie in the outbox, which are `life`'s. Many are charged to its service,
+    /// or who asks for thousands of connections would have the worker's time for nothing.
     pub(super) fn apply(&mut self, life: Id<Life>) {
+        let lent = self.lent();
+        let many = lent.effects.len() > FEW_EFFECTS;
+        let watch = lent.stopwatch.filter(|_| many).map(|now| (now, now()));
+        let service = self.lives.get(life).map(|life| life.service);
+        self.apply_all(life);
+        if let (Some((now, began)), Some(service)) = (watch, service) {
+            self.charge_with(service, now().saturating_duration_since(began), false);
+        }
+    }
+
+    fn apply_all(&mut self, life: Id<Life>) {
         let lent = self.lent();
         let (mut effects, bytes) = (mem::take(&mut lent.effects), mem::take(&mut lent.bytes));
         let all = mem::take(&mut lent.parts);
@@ -305,3 +317,6 @@ pub(super) fn of_life<S>(
 
 /// A timer beyond this would overflow the clock, and nobody would notice that it doesn't fire.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// So few effects take less than to look at the clock is worth.
+const FEW_EFFECTS: usize = 16;

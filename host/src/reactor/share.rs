@@ -8,8 +8,9 @@
 //!   debt is set aside as long as one who owes less is at work: not only while that one has
 //!   something to do, as it will have again in a moment, and would find a long event begun.
 //!
-//! What is set aside stands in the service's line, and goes on in order. The host's own work for it,
-//! such as sending what is queued or a handshake, isn't measured.
+//! What is set aside stands in the service's line, and goes on in order. What events ask for counts
+//! as theirs where it is more than a few things. The host's other work for it, such as sending what is
+//! queued or a handshake, isn't measured.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -89,10 +90,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Charges a service with what its last event took; one that failed counts for more.
     pub(super) fn charge(&mut self, number: usize, failed: bool) {
         let took = mem::take(&mut self.lent().took);
-        if took.is_zero() {
-            return;
+        if !took.is_zero() {
+            self.figures(number).times.record(took);
+            self.charge_with(number, took, failed);
         }
-        self.figures(number).times.record(took);
+    }
+
+    /// Charges a service with what was done for it.
+    pub(super) fn charge_with(&mut self, number: usize, took: Duration, failed: bool) {
         let began = self.told + self.spent;
         self.spent += took;
         self.worked += took;
