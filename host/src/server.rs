@@ -33,7 +33,7 @@ use tracing::{Level, enabled};
 use crate::config::{Config, Service, User};
 use crate::grants::{Grant, Line, Store};
 use crate::net::Net;
-use crate::net::os::{self, OsNet};
+use crate::net::os::OsNet;
 use crate::observe::Observing;
 use crate::plugin::{LogLevel, ServiceFacts, Ticker};
 use crate::pool::Threads;
@@ -45,7 +45,7 @@ use crate::walls::Room;
 use crate::worker::{Mailbox, Message, Worker};
 use asked::Asked;
 use control::{Order, Orders, Source};
-use crew::crew;
+use crew::{crew, give_way};
 use load::{engines, load, open_databases, ticker, try_out};
 use plan::{Places, Plan, Running};
 use privileges::{become_user, give, make_folder, may_become};
@@ -165,7 +165,7 @@ impl Server {
             open_users(config, settings_of(&mut plans), &memory, Some(made))?;
             open_databases(config, settings_of(&mut plans))?;
         }
-        let pool = Threads::new(|lane| crew(config, lane), os::be_nice, || Answer::Lost)
+        let pool = Threads::new(|lane| crew(config, lane), give_way, || Answer::Lost)
             .context("can't start the threads for blocking work")?;
         let mut certificates = Watching::default();
         for (plan, watch) in plans.iter().zip(watches) {

@@ -343,10 +343,11 @@ pub fn thread_cpu_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Makes the calling thread give way to others: for threads that do blocking work.
-pub fn be_nice() {
+/// Adds to the niceness of the calling thread, so that it gives way to others: for threads that do
+/// blocking work.
+pub fn be_nice(more: i32) {
     // Linux gives each thread its own niceness. Where it fails, the work is done all the same.
-    let _ = rustix::process::nice(POOL_NICENESS);
+    let _ = rustix::process::nice(more);
 }
 
 /// Allows as many open descriptors as the system lets this process have, and says how many.
@@ -364,9 +365,6 @@ const WAKER: Token = Token(usize::MAX);
 
 /// How many events one system call may bring.
 const EVENTS_A_POLL: usize = 1024;
-
-/// What threads of the pool add to their niceness.
-const POOL_NICENESS: i32 = 5;
 
 #[cfg(test)]
 mod tests;

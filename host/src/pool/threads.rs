@@ -24,15 +24,19 @@ pub struct Crew {
 pub struct Threads<T> {
     lanes: Lanes<T>,
     threads: Vec<(Lane, JoinHandle<()>)>,
-    on_start: fn(),
+    on_start: fn(Lane),
 }
 
 impl<T: Send + 'static> Threads<T> {
     /// Starts the threads of each lane, at least one, named `torsade-LANE-N`.
     ///
-    /// Each calls `on_start` first. `lost` makes the result of work that panicked, or that was not
+    /// Each calls `on_start` first, with its lane. `lost` makes the result of work that panicked, or that was not
     /// begun when the threads stopped. Fails where the system refuses a thread.
-    pub fn new(crew: impl Fn(Lane) -> Crew, on_start: fn(), lost: fn() -> T) -> io::Result<Self> {
+    pub fn new(
+        crew: impl Fn(Lane) -> Crew,
+        on_start: fn(Lane),
+        lost: fn() -> T,
+    ) -> io::Result<Self> {
         let shared = |_| {
             let queue = Queue { tasks: Turns::new(0), threads: 0, closed: false };
             Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new(), lost })
@@ -57,7 +61,7 @@ impl<T: Send + 'static> Threads<T> {
                 let builder = Builder::new().name(format!("torsade-{}-{number}", lane.name()));
                 let on_start = self.on_start;
                 let thread = builder.spawn(move || {
-                    on_start();
+                    on_start(lane);
                     lanes.run(lane);
                 })?;
                 self.threads.push((lane, thread));
@@ -279,7 +283,7 @@ mod tests {
     }
 
     fn crew(services: usize, shared: usize) -> Threads<u64> {
-        Threads::new(|_| Crew { services, shared }, || {}, || LOST).unwrap()
+        Threads::new(|_| Crew { services, shared }, |_| {}, || LOST).unwrap()
     }
 
     fn submit(

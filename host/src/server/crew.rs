@@ -3,6 +3,7 @@
 use super::cores;
 use crate::config::{Config, Service};
 use crate::grants::Grant;
+use crate::net::os;
 use crate::pool::{Crew, Lane};
 
 /// Threads for blocking work. Jobs compute, the others wait more than they compute, and for names
@@ -33,6 +34,19 @@ pub(super) fn crew(config: &Config, lane: Lane) -> Crew {
     };
     Crew { services, shared }
 }
+
+/// Makes a thread of the pool give way to the workers.
+pub(super) fn give_way(lane: Lane) {
+    os::be_nice(if lane == Lane::Jobs { JOB_NICENESS } else { NICENESS });
+}
+
+/// How much nicer a thread of the pool is than a worker: where both want all of a core, it has a
+/// quarter of it. Somebody waits for what it does.
+const NICENESS: i32 = 5;
+
+/// The same for jobs, which may compute as long as they like: a seventieth, so that those of one
+/// service take next to nothing from the events of others. There is no more.
+const JOB_NICENESS: i32 = 19;
 
 /// How many hashes are computed at once, over all services: each takes 19 MiB, and at most 64, which
 /// are kept for the next.
