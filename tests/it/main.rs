@@ -10,10 +10,16 @@ mod interop;
 mod simulation;
 mod tidy;
 
+use std::num::NonZero;
+use std::thread;
+
 use libtest_mimic::Arguments;
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of them wait more than they compute.
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * cores);
     let mut trials = interop::trials();
     trials.extend(fuzz::trials());
     trials.extend(simulation::trials());
