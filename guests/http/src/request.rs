@@ -227,6 +227,10 @@ fn scan(bytes: &[u8], scanned: &mut usize, limits: &Limits) -> Result<Option<usi
     if head.first().is_some_and(|&first| !is_token(first) && first != b'\r' && first != b'\n') {
         return Err(Status::BadRequest);
     }
+    // Before the length of what follows, which hadn't come yet where the input was cut here.
+    if !ends_strictly(&window[..lead]) {
+        return Err(Status::BadRequest);
+    }
     let longest = limits.target + LINE_SLACK;
     if head.len() > longest && memchr(b'\n', &head[..=longest]).is_none() {
         return Err(Status::UriTooLong);
@@ -244,6 +248,12 @@ fn scan(bytes: &[u8], scanned: &mut usize, limits: &Limits) -> Result<Option<usi
     }
     *scanned = window.len();
     if bytes.len() >= limits.head { Err(Status::HeaderFieldsTooLarge) } else { Ok(None) }
+}
+
+/// Whether each LF of some bytes has a CR before it.
+fn ends_strictly(bytes: &[u8]) -> bool {
+    let mut before = 0;
+    bytes.iter().all(|&byte| std::mem::replace(&mut before, byte) == b'\r' || byte != b'\n')
 }
 
 /// Turns what httparse found into an outline, or refuses it.

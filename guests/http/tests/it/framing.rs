@@ -189,6 +189,8 @@ fn what_is_too_large_is_told_by_its_own_status() {
         (get(&format!("/{}", "a".repeat(1000)), ""), "414 closed"),
         (format!("GET /{}", "a".repeat(200)), "414 closed"),
         ("A".repeat(200), "414 closed"),
+        // Its beginning is wrong already before its length is.
+        (format!("\r\n\n{}", "A".repeat(200)), "400 closed"),
         (many(4), "200"),
         (many(5), "431 closed"),
         (long(400), "200"),
