@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
@@ -23,6 +24,9 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("newcomer::what_is_there_already_stays", what_is_there_already_stays),
     ]
 }
+
+/// Held while a newcomer builds: cargo would have the others wait, and them think that a host hangs.
+static BUILDING: Mutex<()> = Mutex::new(());
 
 /// Cargo's target folder for what newcomers build: kept, so that crates are compiled once.
 fn target() -> Result<PathBuf> {
@@ -52,6 +56,7 @@ fn words(output: &Output) -> String {
 }
 
 fn a_line_protocol() -> Result<()> {
+    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir()?;
     let said = done(torsade(folder.path(), &["new", "hello"])?)?;
     ensure!(said.contains("cd hello") && said.contains("torsade up"), "{said}");
@@ -79,6 +84,7 @@ fn a_line_protocol() -> Result<()> {
 }
 
 fn a_web_application() -> Result<()> {
+    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir()?;
     done(torsade(folder.path(), &["new", "web", "--template", "http"])?)?;
     let said = done(torsade(folder.path(), &["test", "web"])?)?;
@@ -87,6 +93,7 @@ fn a_web_application() -> Result<()> {
 }
 
 fn a_step_that_takes_too_much_fails() -> Result<()> {
+    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir()?;
     done(torsade(folder.path(), &["new", "back", "--template", "echo", "--path", "it"])?)?;
     let conversations = folder.path().join("it/conversations");
