@@ -30,8 +30,8 @@ pub struct Threads<T> {
 impl<T: Send + 'static> Threads<T> {
     /// Starts the threads of each lane, at least one, named `torsade-LANE-N`.
     ///
-    /// Each calls `on_start` first, with its lane. `lost` makes the result of work that panicked, or that was not
-    /// begun when the threads stopped. Fails where the system refuses a thread.
+    /// Each calls `on_start` first, with its lane. `lost` makes the result of work that panicked, or
+    /// that was not begun when the threads stopped. Fails where the system refuses a thread.
     pub fn new(
         crew: impl Fn(Lane) -> Crew,
         on_start: fn(Lane),
