@@ -9,7 +9,7 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::config::Limits;
 use crate::fields::Findings;
@@ -228,7 +228,7 @@ fn scan(bytes: &[u8], scanned: &mut usize, limits: &Limits) -> Result<Option<usi
         return Err(Status::BadRequest);
     }
     // Before the length of what follows, which hadn't come yet where the input was cut here.
-    if !ends_strictly(&window[..lead]) {
+    if memchr_iter(b'\n', &window[..lead]).any(|at| !is_behind_cr(window, at)) {
         return Err(Status::BadRequest);
     }
     let longest = limits.target + LINE_SLACK;
@@ -238,7 +238,7 @@ fn scan(bytes: &[u8], scanned: &mut usize, limits: &Limits) -> Result<Option<usi
     while let Some(found) = memchr(b'\n', &window[*scanned..]) {
         let end = *scanned + found;
         *scanned = end + 1;
-        if end == 0 || window[end - 1] != b'\r' {
+        if !is_behind_cr(window, end) {
             return Err(Status::BadRequest);
         }
         let is_empty = end == 1 || window[end - 2] == b'\n';
@@ -250,10 +250,9 @@ fn scan(bytes: &[u8], scanned: &mut usize, limits: &Limits) -> Result<Option<usi
     if bytes.len() >= limits.head { Err(Status::HeaderFieldsTooLarge) } else { Ok(None) }
 }
 
-/// Whether each LF of some bytes has a CR before it.
-fn ends_strictly(bytes: &[u8]) -> bool {
-    let mut before = 0;
-    bytes.iter().all(|&byte| std::mem::replace(&mut before, byte) == b'\r' || byte != b'\n')
+/// Whether a CR stands before this place, as it has to before an LF.
+fn is_behind_cr(bytes: &[u8], place: usize) -> bool {
+    bytes[..place].ends_with(b"\r")
 }
 
 /// Turns what httparse found into an outline, or refuses it.
