@@ -230,20 +230,20 @@ impl<N: Net, H: Host> Observer<N, H> {
                     let page = metrics::page(self.status());
                     http::with_page(&page, head_only)
                 }
-                Next::Ask(Ok(Request::Reload)) => {
-                    caller.waits(self.net.now());
-                    let (outcomes, waker) = (self.outcomes_to.clone(), self.net.waker());
-                    self.host.reload(Asker { caller: caller.number, outcomes, waker });
-                    return;
+                Next::Ask(request) => {
+                    let answer = match request {
+                        Ok(Request::Reload) => {
+                            caller.waits(self.net.now());
+                            let (outcomes, waker) = (self.outcomes_to.clone(), self.net.waker());
+                            self.host.reload(Asker { caller: caller.number, outcomes, waker });
+                            return;
+                        }
+                        Ok(Request::Status) => Ok(Answer::Status(Box::new(self.status().clone()))),
+                        Ok(Request::Stop(name)) => self.host.stop(&name).map(|()| Answer::Done),
+                        Err(why) => Err(why),
+                    };
+                    answer.unwrap_or_else(Answer::Failed).to_line().into_bytes()
                 }
-                Next::Ask(Ok(Request::Status)) => {
-                    Answer::Status(Box::new(self.status().clone())).to_line().into_bytes()
-                }
-                Next::Ask(Ok(Request::Stop(service))) => match self.host.stop(&service) {
-                    Ok(()) => Answer::Done.to_line().into_bytes(),
-                    Err(why) => Answer::Failed(why).to_line().into_bytes(),
-                },
-                Next::Ask(Err(why)) => Answer::Failed(why).to_line().into_bytes(),
             };
             let now = self.net.now();
             if let Some(caller) = &mut self.callers[place] {
