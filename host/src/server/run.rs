@@ -208,11 +208,12 @@ impl Server {
 
 fn reload(control: &Control) -> Result<String, String> {
     let outcome = control.reload();
+    let outcome = outcome.map(|changes| changes.to_string()).map_err(|error| format!("{error:#}"));
     match &outcome {
         Ok(changes) => tracing::info!("reloaded: {changes}"),
-        Err(error) => tracing::error!("not reloaded, nothing has changed: {error:#}"),
+        Err(why) => tracing::error!("not reloaded, nothing has changed: {why}"),
     }
-    outcome.map(|changes| changes.to_string()).map_err(|error| format!("{error:#}"))
+    outcome
 }
 
 /// How many reloads may be asked for while one goes on.
