@@ -22,10 +22,10 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn apply(&mut self, life: Id<Life>) {
         let lent = self.lent();
         let many = lent.effects.len() > FEW_EFFECTS;
-        let watch = lent.stopwatch.filter(|_| many).map(|now| (now, now()));
-        let service = self.lives.get(life).map(|life| life.service);
+        let Some(now) = lent.stopwatch.filter(|_| many) else { return self.apply_all(life) };
+        let (service, began) = (self.lives.get(life).map(|life| life.service), now());
         self.apply_all(life);
-        if let (Some((now, began)), Some(service)) = (watch, service) {
+        if let Some(service) = service {
             self.charge_with(service, now().saturating_duration_since(began), false);
         }
     }
