@@ -133,6 +133,9 @@ fn warns(log: &str) -> bool {
     log.lines().any(|line| line.contains("WARN") && !excused.iter().any(|it| line.contains(it)))
 }
 
+/// The configuration of an echo, at a port that the system picks.
+const ECHO: &str = "[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n";
+
 /// A folder with this configuration, in which [`GUESTS`] stand for the repository's components. It
 /// is gone when the value is dropped.
 fn folder(configuration: &str) -> Result<TempDir> {

@@ -23,7 +23,7 @@ use torsade_tests::guests::repository;
 use torsade_tests::host::{self, Host, PATIENCE, POLL};
 
 use super::streams::echoes;
-use super::{folder, program_trial, trial};
+use super::{ECHO, folder, program_trial, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -282,8 +282,7 @@ fn one_service_stops() -> Result<()> {
 }
 
 fn swapped_goes_on_counting() -> Result<()> {
-    let text = "[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n";
-    let folder = folder(text)?;
+    let folder = folder(ECHO)?;
     let host = Host::up(folder.path(), 1)?;
     let mut stays = host.connect("echo")?;
     echoes(&mut stays, b"before")?;
@@ -308,8 +307,7 @@ fn swapped_goes_on_counting() -> Result<()> {
 }
 
 fn who_reloads_hears_what_came_of_it() -> Result<()> {
-    let folder =
-        folder("[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n")?;
+    let folder = folder(ECHO)?;
     let host = Host::up(folder.path(), 1)?;
     let file = folder.path().join("torsade.toml");
     let text = fs::read_to_string(&file)?;
@@ -325,8 +323,7 @@ fn who_reloads_hears_what_came_of_it() -> Result<()> {
 }
 
 fn asked_by_configuration() -> Result<()> {
-    let folder =
-        folder("[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n")?;
+    let folder = folder(ECHO)?;
     let nobody = host::run(&["status"], folder.path())?;
     let said = String::from_utf8_lossy(&nobody.stderr);
     ensure!(nobody.status.code() == Some(1) && said.contains("no host answers for ."), "{said}");

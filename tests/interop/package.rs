@@ -10,7 +10,7 @@ use serde_json::Value;
 use torsade_tests::guests::{component, repository};
 use torsade_tests::host::{self, Host, PATIENCE};
 
-use super::{folder, program_trial, trial};
+use super::{ECHO, folder, program_trial, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -103,8 +103,7 @@ fn its_configuration_can_be_served() -> Result<()> {
 fn its_unit_is_told_that_it_serves() -> Result<()> {
     let unit = std::fs::read_to_string(repository().join("host/debian/torsade.service"))?;
     ensure!(unit.contains("\nType=notify\n"), "{unit}");
-    let folder =
-        folder("[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n")?;
+    let folder = folder(ECHO)?;
     let place = folder.path().join("notify");
     let manager = UnixDatagram::bind(&place)?;
     manager.set_read_timeout(Some(PATIENCE))?;

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use torsade_tests::host::{self, Host};
 
 use super::streams::echoes;
-use super::{folder, trial, trial_with};
+use super::{ECHO, folder, trial, trial_with};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -103,8 +103,7 @@ fn beyond_nofile_connections_wait() -> Result<()> {
 /// Each connection wants another one: of those that come, some are forwarded, and the others told
 /// so by their end.
 fn beyond_nofile_none_is_dialled() -> Result<()> {
-    let echo =
-        folder("[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n")?;
+    let echo = folder(ECHO)?;
     let target = Host::up(echo.path(), 1)?;
     let port = target.address("echo")?.port();
     let forward = folder(&format!(

@@ -19,7 +19,7 @@ use torsade_tests::host::{self, Host, PATIENCE};
 use super::endpoints::connect_unix;
 use super::stopping::{is_ended, refuses};
 use super::streams::echoes;
-use super::{configure, folder, trial};
+use super::{ECHO, configure, folder, trial};
 
 pub(super) fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -36,8 +36,6 @@ pub(super) fn trials() -> Vec<Trial> {
     trials.extend(watch::trials());
     trials
 }
-
-const ECHO: &str = "[service.echo]\nplugin = \"@echo\"\nlisten = [\"tcp:0:interface=127.0.0.1\"]\n";
 
 /// What the unruly plugin needs.
 const GRANTS: &str = "grants = { files = { read = \".\" } }\n";
