@@ -1,12 +1,15 @@
 //! What a person types at a terminal, which `script` of bsdutils is in the person's stead.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
-use torsade_tests::host;
+use torsade_tests::host::{self, PATIENCE, POLL};
 
 use super::program_trial;
 
@@ -49,6 +52,7 @@ fn typed(script: &Path, folder: &Path, lines: [&str; 2]) -> Result<String> {
     let mut shown = String::new();
     for (prompt, line) in ["Password of alice: ", "Once more: "].into_iter().zip(lines) {
         until(&mut screen, &mut shown, prompt)?;
+        until_nothing_is_shown(child.id())?;
         enter(&mut keys, line)?;
     }
     screen.read_to_string(&mut shown)?;
@@ -64,6 +68,24 @@ fn until(screen: &mut impl Read, shown: &mut String, end: &str) -> Result<()> {
         shown.push(char::from(byte[0]));
     }
     Ok(())
+}
+
+/// Waits until the terminal that `script` has made shows nothing that is typed: the prompt comes a
+/// moment before that, in which no person types.
+fn until_nothing_is_shown(script: u32) -> Result<()> {
+    let children = fs::read_to_string(format!("/proc/{script}/task/{script}/children"))?;
+    let child = children.split_whitespace().next().context("script runs nothing")?;
+    let terminal = fs::read_link(format!("/proc/{child}/fd/0"))?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let settings = Command::new("stty").arg("-F").arg(&terminal).arg("-a").output()?;
+        let settings = String::from_utf8_lossy(&settings.stdout).into_owned();
+        if settings.split_whitespace().any(|word| word == "-echo") {
+            return Ok(());
+        }
+        ensure!(Instant::now() < end, "what is typed would be shown: {settings}");
+        thread::sleep(POLL);
+    }
 }
 
 fn enter(keys: &mut ChildStdin, line: &str) -> Result<()> {
