@@ -20,11 +20,12 @@ use super::site::{Kind, Settings};
 use super::trial;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 10] = [
+    let all: [(&str, Test); 11] = [
         ("who_fails_waits_for_others", who_fails_waits_for_others),
         ("who_fails_waits_for_those_who_pause", who_fails_waits_for_those_who_pause),
         ("who_fails_alone_waits_for_nobody", who_fails_alone_waits_for_nobody),
         ("who_takes_long_has_its_share", who_takes_long_has_its_share),
+        ("what_the_host_does_for_a_service_counts", what_the_host_does_for_a_service_counts),
         ("short_events_are_no_debt", short_events_are_no_debt),
         ("who_has_dialled_has_its_connection", who_has_dialled_has_its_connection),
         ("a_plugin_that_fails_is_started_ever_later", a_plugin_that_fails_is_started_ever_later),
@@ -129,6 +130,31 @@ fn who_takes_long_has_its_share() -> Result<()> {
     let [least, more, all] = answered[..] else { unreachable!("three were measured") };
     ensure!(all == 90, "{answered:?} were answered");
     ensure!(least > 0 && least * 4 < more && more < all, "{answered:?} were answered");
+    Ok(())
+}
+
+/// What peers send to connections that are over is no event, but has to be thrown away.
+fn what_the_host_does_for_a_service_counts() -> Result<()> {
+    let (mut host, talks, tally) = beside(1)?;
+    talk(&mut host, talks, Duration::from_millis(50))?;
+    let peers = unruly(&mut host, 5, b"l");
+    talk(&mut host, talks, Duration::from_secs(1))?;
+    ensure!(host.ends() == ["done"; 5], "{:?}", host.ends());
+    let before = tally.counts();
+    // More than is thrown away before a peer is cut off.
+    for peer in &peers {
+        host.send(*peer, &vec![b'x'; 17 << 20]);
+    }
+    talk(&mut host, talks, Duration::from_millis(300))?;
+    let cut_off = |host: &mut Stage| {
+        peers.iter().filter(|peer| host.reactor.net().far_saw_reset(**peer)).count()
+    };
+    let early = cut_off(&mut host);
+    ensure!(early < 3, "{early} are cut off, before {before:?}, now {:?}", tally.counts());
+    // Once the other is silent nobody has to wait.
+    host.pass(Duration::from_secs(1))?;
+    let late = cut_off(&mut host);
+    ensure!(late == 5, "{late} are cut off");
     Ok(())
 }
 

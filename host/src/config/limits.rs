@@ -55,9 +55,9 @@ limits! {
         deadline "deadline" Time(MILLISECOND..=MINUTE) = Duration::from_millis(50);
         /// The same for making an instance, and for `start`.
         start_deadline "start-deadline" Time(MILLISECOND..=MINUTE) = SECOND;
-        /// The part of a worker's time that the service may take in long events while other
-        /// services of the worker are at work; an event that fails counts for ten. What would be
-        /// more waits.
+        /// The part of a worker's time that the service may take in long events, and in what the
+        /// host does for it, while other services of the worker are at work; an event that fails
+        /// counts for ten. What would be more waits.
         cpu "cpu" Part(Share::percent(1)..=Share::percent(100)) = Share::percent(50);
         /// Effects (writes, datagrams, timers, closes …) that one event may ask for; then it traps.
         effects "effects" Count(1..=COUNT_MAX) = 10_000;

@@ -17,20 +17,8 @@ use crate::pool::{Lane, Pool, Stopped};
 use crate::transport::stream::End;
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
-    /// Applies the effects that lie in the outbox, which are `life`'s. Many are charged to its service,
-    /// or who asks for thousands of connections would have the worker's time for nothing.
+    /// Applies the effects that lie in the outbox, which are `life`'s.
     pub(super) fn apply(&mut self, life: Id<Life>) {
-        let lent = self.lent();
-        let many = lent.effects.len() > FEW_EFFECTS;
-        let Some(now) = lent.stopwatch.filter(|_| many) else { return self.apply_all(life) };
-        let (service, began) = (self.lives.get(life).map(|life| life.service), now());
-        self.apply_all(life);
-        if let Some(service) = service {
-            self.charge_with(service, now().saturating_duration_since(began), false);
-        }
-    }
-
-    fn apply_all(&mut self, life: Id<Life>) {
         let lent = self.lent();
         let (mut effects, bytes) = (mem::take(&mut lent.effects), mem::take(&mut lent.bytes));
         let all = mem::take(&mut lent.parts);
@@ -317,6 +305,3 @@ pub(super) fn of_life<S>(
 
 /// A timer beyond this would overflow the clock, and nobody would notice that it doesn't fire.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// So few effects take less than to look at the clock is worth.
-const FEW_EFFECTS: usize = 16;

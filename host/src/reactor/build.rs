@@ -32,7 +32,8 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Accepted { stream, peer, service, endpoint, claim } = accepted;
         let origin = Origin::Accepted(endpoint);
         let tls = self.services[service].settings.tls_of(origin);
-        self.take_in(Arrival { socket: stream, peer, claim }, service, origin, None, tls);
+        let arrival = Arrival { socket: stream, peer, claim };
+        self.work_for(service, |reactor| reactor.take_in(arrival, service, origin, None, tls));
     }
 
     /// Begins to serve a connection that a peer made: for the life whose listener it came to, or for

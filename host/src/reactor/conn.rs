@@ -108,56 +108,68 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Delivers what there is to read, but no more than a turn's share.
     pub(super) fn on_readable(&mut self, id: ConnId<N::Stream>) {
         for _ in 0..CHUNKS_A_TURN {
-            let Some(conn) = self.conns.get_mut(id) else { return };
-            if conn.lingering.is_some() {
-                return self.linger(id);
-            }
-            if conn.header.is_some() {
-                return self.read_header(id);
-            }
-            if conn.stream.is_handshaking() {
-                if !self.on_handshake_readable(id) {
-                    return;
-                }
-                continue;
-            }
-            let (Some(life_id), Some(protocol)) = (conn.life, conn.protocol) else { return };
-            if conn.held.is_some() || conn.paused || !conn.stream.is_open() {
+            let Some(service) = self.conns.get(id).map(Conn::service) else { return };
+            if !self.work_for(service, |reactor| reactor.read_chunk(id, service)) {
                 return;
-            }
-            let service = conn.service;
-            if self.has_to_wait(service) {
-                return self.read_aside(id, service);
-            }
-            let Some(conn) = self.conns.get_mut(id) else { return };
-            if conn.stream.unsent() >= self.services[conn.service].settings.unsent_high {
-                self.flush(id);
-            }
-            let Some(most) = self.may_read(id) else { return };
-            let Some(conn) = self.conns.get_mut(id) else { return };
-            let read = conn.stream.read(&mut self.net, &mut self.buffers, most);
-            if conn.stream.has_records() {
-                self.touch(id);
-            }
-            let Some(conn) = self.conns.get_mut(id) else { return };
-            match read {
-                Read::Data(n) => {
-                    self.figures(service)[Count::BytesReceived] += n as u64;
-                    self.has_read(id, n);
-                    self.deliver(id, life_id, protocol, n);
-                }
-                Read::End => return self.on_read_end(id, life_id, protocol),
-                Read::Records => {}
-                // A handshake is read above.
-                Read::Nothing | Read::Secured => {
-                    if conn.stream.ended().is_some() {
-                        self.touch(id);
-                    }
-                    return;
-                }
             }
         }
         self.queue_again(id);
+    }
+
+    /// Delivers a chunk of what there is to read, and says whether there may be more.
+    fn read_chunk(&mut self, id: ConnId<N::Stream>, service: usize) -> bool {
+        let waits = self.has_to_wait(service);
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        if conn.header.is_some() {
+            self.read_header(id);
+            return false;
+        }
+        let protocol = match (conn.life, conn.protocol) {
+            _ if conn.lingering.is_some() || conn.stream.is_handshaking() => None,
+            _ if conn.held.is_some() || conn.paused || !conn.stream.is_open() => return false,
+            (Some(life), Some(protocol)) => Some((life, protocol)),
+            (None, _) | (_, None) => return false,
+        };
+        if waits {
+            self.read_aside(id, service);
+            return false;
+        }
+        let Some((life_id, protocol)) = protocol else {
+            return match conn.lingering {
+                Some(_) => self.linger(id),
+                None => self.on_handshake_readable(id),
+            };
+        };
+        if conn.stream.unsent() >= self.services[service].settings.unsent_high {
+            self.flush(id);
+        }
+        let Some(most) = self.may_read(id) else { return false };
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let read = conn.stream.read(&mut self.net, &mut self.buffers, most);
+        if conn.stream.has_records() {
+            self.touch(id);
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        match read {
+            Read::Data(n) => {
+                self.figures(service)[Count::BytesReceived] += n as u64;
+                self.has_read(id, n);
+                self.deliver(id, life_id, protocol, n);
+                true
+            }
+            Read::End => {
+                self.on_read_end(id, life_id, protocol);
+                false
+            }
+            Read::Records => true,
+            // A handshake is read above.
+            Read::Nothing | Read::Secured => {
+                if conn.stream.ended().is_some() {
+                    self.touch(id);
+                }
+                false
+            }
+        }
     }
 
     /// What there is to read is delivered once its service's turn has come. A connection that is to
@@ -314,7 +326,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             conn.lingering = Some(LINGER_BYTES);
             let at = self.net.now() + self.services[conn.service].settings.linger;
             self.add_timer(at, Due::Linger(id.to_u64()));
-            self.linger(id);
+            if self.linger(id) {
+                self.queue_again(id);
+            }
         } else {
             self.close(id);
         }
@@ -323,22 +337,24 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// Throws away what the peer still sends, until its end.
-    fn linger(&mut self, id: ConnId<N::Stream>) {
-        for _ in 0..CHUNKS_A_TURN {
-            let Some(most) = self.may_read(id) else { return };
-            let Some(conn) = self.conns.get_mut(id) else { return };
-            let left = conn.lingering.unwrap_or(0);
-            match conn.stream.discard(&mut self.net, &mut self.buffers.plain[..most]) {
-                Some(0) => return,
-                Some(n) if n < left => {
-                    conn.lingering = Some(left - n);
-                    self.has_read(id, n);
-                }
-                Some(_) | None => return self.close(id),
+    /// Throws a chunk of what the peer still sends away, and says whether there may be more before
+    /// its end.
+    fn linger(&mut self, id: ConnId<N::Stream>) -> bool {
+        let Some(most) = self.may_read(id) else { return false };
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let left = conn.lingering.unwrap_or(0);
+        match conn.stream.discard(&mut self.net, &mut self.buffers.plain[..most]) {
+            Some(0) => false,
+            Some(n) if n < left => {
+                conn.lingering = Some(left - n);
+                self.has_read(id, n);
+                true
+            }
+            Some(_) | None => {
+                self.close(id);
+                false
             }
         }
-        self.queue_again(id);
     }
 
     /// Closes the socket.

@@ -231,6 +231,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Takes an edge of an attempt.
     pub(super) fn on_attempt(&mut self, id: ConnId<N::Stream>, edge: Ready) {
+        let Some(attempt) = self.dials.attempts.get(&id.to_u64()) else { return };
+        match self.dials.by_waiter.get(&attempt.waiter).map(|dial| dial.service) {
+            Some(service) => {
+                self.work_for(service, |reactor| reactor.go_on_with_attempt(id, edge));
+            }
+            None => drop(self.end_attempt(id)),
+        }
+    }
+
+    fn go_on_with_attempt(&mut self, id: ConnId<N::Stream>, edge: Ready) {
         let Some(attempt) = self.dials.attempts.get_mut(&id.to_u64()) else { return };
         match self.net.connected(&mut attempt.socket) {
             Ok(false) => {}

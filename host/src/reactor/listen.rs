@@ -208,6 +208,13 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
 
     /// Accepts one connection. `false` where there is none, or none can be taken now.
     pub(super) fn accept(&mut self, id: Id<Listener<N::Listener>>) -> bool {
+        let Some(service) = self.listeners.get(id).map(|listener| listener.service) else {
+            return false;
+        };
+        self.work_for(service, |reactor| reactor.accept_one(id))
+    }
+
+    fn accept_one(&mut self, id: Id<Listener<N::Listener>>) -> bool {
         let Some(listener) = self.listeners.get_mut(id) else { return false };
         let (service, origin, life) = (listener.service, listener.origin, listener.life);
         if listener.tls.is_some() && self.handshakes_are_full(service) {

@@ -108,7 +108,7 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     aside: usize,
     /// How many turns there were.
     turns: u64,
-    /// What events have taken in this turn.
+    /// What services have been charged with in this turn.
     spent: Duration,
     /// What events have taken since it was made.
     worked: Duration,
@@ -427,14 +427,20 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             for _ in 0..share {
                 let Some((waiter, outcome)) = self.fired.pop_front() else { break };
                 let service = self.lives.get(waiter.0).map(|life| life.service);
-                match service.filter(|service| self.has_to_wait(*service)) {
-                    Some(service) => self.line_up(service, Aside::Fired(waiter, outcome)),
+                match service {
+                    Some(service) if self.has_to_wait(service) => {
+                        self.line_up(service, Aside::Fired(waiter, outcome));
+                    }
+                    Some(service) => {
+                        self.work_for(service, |reactor| reactor.on_fired(waiter, outcome));
+                    }
                     None => self.on_fired(waiter, outcome),
                 }
             }
             for _ in 0..self.touched.len() {
                 let Some(id) = self.touched.pop_front() else { break };
-                self.flush(id);
+                let Some(service) = self.conns.get(id).map(Conn::service) else { continue };
+                self.work_for(service, |reactor| reactor.flush(id));
             }
             if self.fired.is_empty() && self.touched.is_empty() && self.sockets.are_settled() {
                 return;

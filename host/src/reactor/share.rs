@@ -8,9 +8,9 @@
 //!   debt is set aside as long as one who owes less is at work: not only while that one has
 //!   something to do, as it will have again in a moment, and would find a long event begun.
 //!
-//! What is set aside stands in the service's line, and goes on in order. What events ask for counts
-//! as theirs where it is more than a few things. The host's other work for it, such as sending what is
-//! queued or a handshake, isn't measured.
+//! What is set aside stands in the service's line, and goes on in order. What the host does for a
+//! service counts like its events: accepting a connection, making and dropping its sandbox, a
+//! handshake, what is read and sent, and what an event asks for.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -91,16 +91,34 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn charge(&mut self, number: usize, failed: bool) {
         let took = mem::take(&mut self.lent().took);
         if !took.is_zero() {
+            self.worked += took;
             self.figures(number).times.record(took);
             self.charge_with(number, took, failed);
         }
     }
 
+    /// Does a piece of work for a service, and charges it with what that takes beside the events in
+    /// it, which are charged by themselves. Nothing else can be done before it is over: it has to be
+    /// short.
+    pub(super) fn work_for<T>(&mut self, number: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        if self.services.len() < 2 {
+            return work(self);
+        }
+        let (began, before) = (self.net.now(), self.spent);
+        let done = work(self);
+        let mut took = self.net.now().saturating_duration_since(began);
+        // A simulation's clock stands still during events.
+        if N::clock().is_some() {
+            took = took.saturating_sub(self.spent.saturating_sub(before));
+        }
+        self.charge_with(number, took, false);
+        done
+    }
+
     /// Charges a service with what was done for it.
-    pub(super) fn charge_with(&mut self, number: usize, took: Duration, failed: bool) {
+    fn charge_with(&mut self, number: usize, took: Duration, failed: bool) {
         let began = self.told + self.spent;
         self.spent += took;
-        self.worked += took;
         let (turn, waited) = (self.turns, self.waited);
         let service = &mut self.services[number];
         let (cpu, share) = (service.settings.cpu, &mut service.share);
@@ -195,7 +213,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
                 let Some(next) = self.services[number].share.aside.pop_front() else { break };
                 self.aside -= 1;
                 self.services[number].share.goes_on = true;
-                self.go_on_with(next);
+                self.work_for(number, |reactor| reactor.go_on_with(next));
                 self.services[number].share.goes_on = false;
             }
         }

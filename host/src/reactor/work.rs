@@ -292,7 +292,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Takes what the pool has done for a ticket.
     pub(super) fn on_answer(&mut self, ticket: u64, answer: Answer) {
         if let Some(ticket) = self.tickets.remove(&ticket) {
-            self.end_ticket(ticket, answer);
+            self.work_for(ticket.service, |reactor| reactor.end_ticket(ticket, answer));
         }
     }
 

@@ -35,18 +35,17 @@ pub(super) fn crew(config: &Config, lane: Lane) -> Crew {
     Crew { services, shared }
 }
 
-/// Makes a thread of the pool give way to the workers.
+/// Makes a thread of the pool give way to the workers, by how long its work may compute: what one
+/// service asks for must take next to nothing from the events of others. Where both want all of a
+/// core, a thread for files or names has a quarter of it, and somebody waits for the little that it
+/// does; one for hashes or queries has a fortieth, and one for jobs a seventieth: there is no less.
 pub(super) fn give_way(lane: Lane) {
-    os::be_nice(if lane == Lane::Jobs { JOB_NICENESS } else { NICENESS });
+    os::be_nice(match lane {
+        Lane::Files | Lane::Names => 5,
+        Lane::Logins | Lane::Reads | Lane::Writes => 16,
+        Lane::Jobs => 19,
+    });
 }
-
-/// How much nicer a thread of the pool is than a worker: where both want all of a core, it has a
-/// quarter of it. Somebody waits for what it does.
-const NICENESS: i32 = 5;
-
-/// The same for jobs, which may compute as long as they like: a seventieth, so that those of one
-/// service take next to nothing from the events of others. There is no more.
-const JOB_NICENESS: i32 = 19;
 
 /// How many hashes are computed at once, over all services: each takes 19 MiB, and at most 64, which
 /// are kept for the next.

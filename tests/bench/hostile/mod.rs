@@ -29,8 +29,9 @@ use table::Table;
 
 /// What the names of all begin with.
 const WORD: &str = "hostile";
-/// The share of the service that is hostile, or attacked.
-const SHARE: &str = "cpu = \"5%\"";
+/// The share of the service that is hostile, or attacked: what it takes the victim loses, and some
+/// more by what the two do to each other's caches.
+const SHARE: &str = "cpu = \"2%\"";
 /// How often a plugin is provoked in a second, at most.
 const PROVOKED: u32 = 1_000;
 

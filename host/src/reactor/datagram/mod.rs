@@ -183,7 +183,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             let Some(socket) = self.sockets.all.get(id) else { continue };
             let service = socket.service;
             if !self.sets_aside(service, || Aside::DueSocket(number(id))) {
-                self.on_socket_due(id);
+                self.work_for(service, |reactor| reactor.on_socket_due(id));
             }
         }
     }

@@ -34,30 +34,41 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             if self.has_to_wait(service) {
                 return self.receive_aside(id, service);
             }
-            let Some(socket) = self.sockets.all.get_mut(id) else { return };
-            let (life, protocol) = match (socket.life, socket.protocol) {
-                _ if socket.ended.is_some() => return,
-                (Some(life), Some(protocol)) => (life, protocol),
-                (None, _) => return self.socket_due(id),
-                // It reads once it is built.
-                (Some(_), None) => return,
-            };
-            self.sockets.received.clear();
-            let more = match self.net.receive(&mut socket.io, &mut self.sockets.received) {
-                Ok(more) => more,
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(e) => return self.end_socket(id, End::Lost(e)),
-            };
-            if self.sockets.received.parts.is_empty() {
-                self.on_refusals(id);
-            }
-            self.keep_out(id);
-            self.deliver_datagrams(id, life, protocol);
-            if !more {
+            if !self.work_for(service, |reactor| reactor.receive_batch(id)) {
                 return;
             }
         }
         self.receive_again(id);
+    }
+
+    /// Delivers a batch of what has come, and says whether there may be more.
+    fn receive_batch(&mut self, id: SocketId<N::Datagrams>) -> bool {
+        let Some(socket) = self.sockets.all.get_mut(id) else { return false };
+        let (life, protocol) = match (socket.life, socket.protocol) {
+            _ if socket.ended.is_some() => return false,
+            (Some(life), Some(protocol)) => (life, protocol),
+            (None, _) => {
+                self.socket_due(id);
+                return false;
+            }
+            // It reads once it is built.
+            (Some(_), None) => return false,
+        };
+        self.sockets.received.clear();
+        let more = match self.net.receive(&mut socket.io, &mut self.sockets.received) {
+            Ok(more) => more,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
+            Err(e) => {
+                self.end_socket(id, End::Lost(e));
+                return false;
+            }
+        };
+        if self.sockets.received.parts.is_empty() {
+            self.on_refusals(id);
+        }
+        self.keep_out(id);
+        self.deliver_datagrams(id, life, protocol);
+        more
     }
 
     /// Throws away what nobody is there for, a batch at least: a socket that is full drops what
