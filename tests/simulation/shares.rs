@@ -20,12 +20,13 @@ use super::site::{Kind, Settings};
 use super::trial;
 
 pub(super) fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 11] = [
+    let all: [(&str, Test); 12] = [
         ("who_fails_waits_for_others", who_fails_waits_for_others),
         ("who_fails_waits_for_those_who_pause", who_fails_waits_for_those_who_pause),
         ("who_fails_alone_waits_for_nobody", who_fails_alone_waits_for_nobody),
         ("who_takes_long_has_its_share", who_takes_long_has_its_share),
         ("what_the_host_does_for_a_service_counts", what_the_host_does_for_a_service_counts),
+        ("who_has_much_to_do_has_its_share", who_has_much_to_do_has_its_share),
         ("short_events_are_no_debt", short_events_are_no_debt),
         ("who_has_dialled_has_its_connection", who_has_dialled_has_its_connection),
         ("a_plugin_that_fails_is_started_ever_later", a_plugin_that_fails_is_started_ever_later),
@@ -155,6 +156,31 @@ fn what_the_host_does_for_a_service_counts() -> Result<()> {
     host.pass(Duration::from_secs(1))?;
     let late = cut_off(&mut host);
     ensure!(late == 5, "{late} are cut off");
+    Ok(())
+}
+
+/// Where all that there is to do takes a short time, but more than there is, it is done in
+/// proportion: here by what a call takes of the clock.
+fn who_has_much_to_do_has_its_share() -> Result<()> {
+    let mut host = serving(Kind::Echo, |_| {})?;
+    serve(&mut host, Kind::Echo, &Settings::CALM, |settings| settings.cpu = 10)?;
+    let few: Vec<_> = (0..2).map(|_| host.peer()).collect();
+    let many: Vec<_> = (0..50).map(|_| host.peer_of(1)).collect();
+    host.pass(Duration::from_millis(10))?;
+    few.iter().for_each(|peer| host.send(*peer, &vec![b'e'; 8 << 20]));
+    many.iter().for_each(|peer| host.send(*peer, &vec![b'e'; 2 << 20]));
+    let mut echoed = |time| -> Result<[usize; 2]> {
+        host.pass(time)?;
+        Ok([&few, &many].map(|peers| peers.iter().map(|peer| host.received(*peer)).sum()))
+    };
+    let [own, other] = echoed(Duration::from_millis(3))?;
+    let part = other * 100 / (own + other);
+    ensure!((5..=15).contains(&part), "{own} and {other} bytes were echoed");
+    // Once the first has had nothing to do for a while the other has all.
+    let [rest, _] = echoed(Duration::from_millis(130))?;
+    let [none, all] = echoed(Duration::from_millis(3))?;
+    ensure!(own + rest == 16 << 20 && none == 0, "{own} and {rest} bytes were echoed, and {none}");
+    ensure!(all > 4 * other, "{all} bytes were echoed, and {other} before");
     Ok(())
 }
 

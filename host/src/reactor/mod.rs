@@ -106,6 +106,8 @@ pub struct Reactor<N: Net, P: Pool<Answer>> {
     told: Instant,
     /// How many things are set aside, of all services.
     aside: usize,
+    /// What the service has had that had least when the turn began.
+    least: Duration,
     /// How many turns there were.
     turns: u64,
     /// What services have been charged with in this turn.
@@ -185,6 +187,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             buffers: Buffers::new(READ_BYTES),
             spares: Spares::default(),
             aside: 0,
+            least: Duration::ZERO,
             turns: 0,
             spent: Duration::ZERO,
             worked: Duration::ZERO,
@@ -212,6 +215,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.turns += 1;
         self.tell_time();
         self.waited += self.told.saturating_duration_since(before);
+        self.look_at_shares();
         self.go_on();
         self.on_ready();
         self.on_done();

@@ -3,7 +3,8 @@
 //! An event can't be interrupted, so that what one service takes others wait for. Two things keep
 //! that small, on workers that serve several:
 //!
-//! - Of short events a service has a slice a turn; what is left waits until others had theirs.
+//! - Of short events a service may have a slice more than the one that had least of those with
+//!   something to do, in proportion to their `cpu`; what is left waits for a later turn.
 //! - A long event makes a debt, which time pays back at the rate of the service's `cpu`. Who is in
 //!   debt is set aside as long as one who owes less is at work: not only while that one has
 //!   something to do, as it will have again in a moment, and would find a long event begun.
@@ -29,8 +30,10 @@ use crate::pool::Pool;
 pub(super) struct Share {
     /// The turn in which it had an event last.
     turn: u64,
-    /// What its events have taken in that turn.
+    /// What it has taken in that turn.
     taken: Duration,
+    /// What it has had, of two that have the same: what it took, in proportion to its `cpu`.
+    had: Duration,
     /// How long the worker had waited by its last event.
     last: Option<Duration>,
     /// When its debt is paid.
@@ -78,12 +81,17 @@ impl Share {
     }
 }
 
-/// What a service with such a share may take in one turn, and in one event, without more ado.
+/// What a service with such a share may take in one event without more ado.
 fn slice(cpu: u32) -> Duration {
     match 100_u32.saturating_sub(cpu) {
         0 => Duration::MAX,
         others => SLICE * cpu / others,
     }
+}
+
+/// What counts like so much time of a service with such a share, for one with half of the time.
+fn in_proportion(took: Duration, cpu: u32) -> Duration {
+    took.saturating_mul(100_u32.saturating_sub(cpu)) / cpu.max(1)
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -95,6 +103,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             self.figures(number).times.record(took);
             self.charge_with(number, took, failed);
         }
+    }
+
+    /// Looks what the service has had that had least, of those with something to do: others have a
+    /// slice more than that in a turn.
+    pub(super) fn look_at_shares(&mut self) {
+        let (now, turn) = (self.told, self.turns);
+        let shares = self.services.iter().map(|(_, service)| &service.share);
+        let busy = shares.filter(|share| share.turn + 1 >= turn || share.waiting() > 0);
+        let least = busy.filter(|share| share.owes(now).is_none()).map(|share| share.had).min();
+        self.least = least.unwrap_or_default().max(self.least);
     }
 
     /// Does a piece of work for a service, and charges it with what that takes beside the events in
@@ -119,13 +137,16 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     fn charge_with(&mut self, number: usize, took: Duration, failed: bool) {
         let began = self.told + self.spent;
         self.spent += took;
-        let (turn, waited) = (self.turns, self.waited);
+        let (turn, waited, least) = (self.turns, self.waited, self.least);
         let service = &mut self.services[number];
         let (cpu, share) = (service.settings.cpu, &mut service.share);
         if mem::replace(&mut share.turn, turn) != turn {
             share.taken = Duration::ZERO;
         }
         share.taken += took;
+        // Who had nothing to do has lost its turns, and who had much is remembered for a while.
+        let had = share.had.max(least) + in_proportion(took, cpu);
+        share.had = had.min(least + AHEAD);
         share.last = Some(waited);
         if cpu >= 100 || took <= slice(cpu) && !failed {
             return;
@@ -178,10 +199,9 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     /// Whether others come first: because it had its slice of this turn, or owes more.
     fn is_set_aside(&self, number: usize) -> bool {
         let now = self.told + self.spent;
-        let service = &self.services[number];
-        let has_had =
-            service.share.turn == self.turns && service.share.taken > slice(service.settings.cpu);
-        let owes = service.share.owes(now);
+        let share = &self.services[number].share;
+        let has_had = share.had > self.least + SLICE;
+        let owes = share.owes(now);
         if !has_had && owes.is_none() {
             return false;
         }
@@ -276,9 +296,12 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     }
 }
 
-/// What a service of half the time has in a turn, and what a longer event of it makes a debt of.
-/// Others get the same in proportion to what they leave.
+/// What a service of half the time has in a turn more than others had, and what a longer event of it
+/// makes a debt of. Others get the same in proportion to what they leave.
 const SLICE: Duration = Duration::from_micros(200);
+
+/// The most that a service is known to have had more than others.
+const AHEAD: Duration = Duration::from_millis(20);
 
 /// How much may be owed without being set aside.
 const TOLERANCE: Duration = Duration::from_millis(5);

@@ -28,6 +28,8 @@ const BEFORE: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_secs(3);
 /// How often memory is read meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
+/// How many mappings a sandbox takes, and keeps until the host ends.
+const MAPPINGS_A_SANDBOX: usize = 4;
 /// The host never needs longer, however slowly it gives back.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -51,6 +53,8 @@ pub(super) struct Pair {
     pub(super) harm: f64,
     /// How much more memory the host had once the attack was over, in bytes.
     pub(super) growth: f64,
+    /// How many sandboxes it had kept then, to be used again, that it hadn't needed before.
+    pub(super) kept: usize,
 }
 
 /// Measures one, and tells on standard error how it goes. All runs are of one server, each of a part
@@ -65,6 +69,7 @@ pub(super) fn measure(
     let (peer, port, _burning) = begin(*hostile, place)?;
     look(place, &peer, WARM_UP)?;
     let mut memory = settled(&peer, 0.0)?;
+    let mut mappings = peer.server.holdings()?.mappings;
     let mut pairs = Vec::with_capacity(arguments.hostile_runs());
     for run in 1..=arguments.hostile_runs() {
         let measure = || look(place, &peer, arguments.seconds);
@@ -78,10 +83,13 @@ pub(super) fn measure(
                 })?,
             };
             let growth = settled(&peer, memory)? - memory;
-            Ok(Pair { with: with?, without, harm, growth })
+            let more = peer.server.holdings()?.mappings.saturating_sub(mappings);
+            let kept = more / MAPPINGS_A_SANDBOX;
+            Ok(Pair { with: with?, without, harm, growth, kept })
         };
         let pair = pair().with_context(|| format!("{name}, run {run}"))?;
         memory += pair.growth;
+        mappings += pair.kept * MAPPINGS_A_SANDBOX;
         let [with, without] = [pair.with, pair.without].map(|victim| victim.seen.report.rate());
         eprintln!("bench: {name} {run}: {with:.0}/s, {without:.0}/s without");
         pairs.push(pair);
