@@ -32,7 +32,7 @@ pub(super) struct Share {
     turn: u64,
     /// What it has taken in that turn.
     taken: Duration,
-    /// What it has had, of two that have the same: what it took, in proportion to its `cpu`.
+    /// What it has taken of all turns, in proportion to its `cpu`.
     had: Duration,
     /// How long the worker had waited by its last event.
     last: Option<Duration>,
@@ -89,9 +89,10 @@ fn slice(cpu: u32) -> Duration {
     }
 }
 
-/// What counts like so much time of a service with such a share, for one with half of the time.
+/// For how much time of a service of half the time this counts, of one with such a share. One with a
+/// small share has that part beside it; one with all of the time has twice as much.
 fn in_proportion(took: Duration, cpu: u32) -> Duration {
-    took.saturating_mul(100_u32.saturating_sub(cpu)) / cpu.max(1)
+    took.saturating_mul(100_u32.saturating_sub(cpu).max(50)) / cpu.max(1)
 }
 
 impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
@@ -105,13 +106,14 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
     }
 
-    /// Looks what the service has had that had least, of those with something to do: others have a
-    /// slice more than that in a turn.
+    /// Looks how much the service has had that had least, of those with something to do: in this turn
+    /// others may have a slice more. Where none has, what they had counts no more.
     pub(super) fn look_at_shares(&mut self) {
         let (now, turn) = (self.told, self.turns);
-        let shares = self.services.iter().map(|(_, service)| &service.share);
-        let busy = shares.filter(|share| share.turn + 1 >= turn || share.waiting() > 0);
+        let shares = || self.services.iter().map(|(_, service)| &service.share);
+        let busy = shares().filter(|share| share.turn + 1 >= turn || share.waiting() > 0);
         let least = busy.filter(|share| share.owes(now).is_none()).map(|share| share.had).min();
+        let least = least.or_else(|| shares().map(|share| share.had).max());
         self.least = least.unwrap_or_default().max(self.least);
     }
 
@@ -144,7 +146,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             share.taken = Duration::ZERO;
         }
         share.taken += took;
-        // Who had nothing to do has lost its turns, and who had much is remembered for a while.
+        // What it had left untaken is gone, and of what it had too much not all is remembered.
         let had = share.had.max(least) + in_proportion(took, cpu);
         share.had = had.min(least + AHEAD);
         share.last = Some(waited);
