@@ -109,7 +109,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
     pub(super) fn on_readable(&mut self, id: ConnId<N::Stream>) {
         for _ in 0..CHUNKS_A_TURN {
             let Some(service) = self.conns.get(id).map(Conn::service) else { return };
-            if !self.work_for(service, |reactor| reactor.read_chunk(id, service)) {
+            if !self.try_for(service, |reactor| reactor.read_chunk(id, service)) {
                 return;
             }
         }

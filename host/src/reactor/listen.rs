@@ -211,7 +211,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         let Some(service) = self.listeners.get(id).map(|listener| listener.service) else {
             return false;
         };
-        self.work_for(service, |reactor| reactor.accept_one(id))
+        self.try_for(service, |reactor| reactor.accept_one(id))
     }
 
     fn accept_one(&mut self, id: Id<Listener<N::Listener>>) -> bool {

@@ -135,6 +135,11 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         done
     }
 
+    /// The same for what only waits where the service has to, which is no work.
+    pub(super) fn try_for<T>(&mut self, number: usize, work: impl FnOnce(&mut Self) -> T) -> T {
+        if self.has_to_wait(number) { work(self) } else { self.work_for(number, work) }
+    }
+
     /// Charges a service with what was done for it.
     fn charge_with(&mut self, number: usize, took: Duration, failed: bool) {
         let began = self.told + self.spent;

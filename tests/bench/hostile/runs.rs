@@ -26,10 +26,10 @@ const BEFORE: Duration = Duration::from_secs(2);
 /// How long the host may take to give back what the attack has cost, from the last time that it gave
 /// some back: longer than those linger who are let go.
 const SETTLE: Duration = Duration::from_secs(3);
+/// How long the host may have to do what had to wait for the victim.
+const BACKLOG: Duration = Duration::from_secs(1);
 /// How often memory is read meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
-/// How many mappings a sandbox takes, and keeps until the host ends.
-const MAPPINGS_A_SANDBOX: usize = 4;
 /// The host never needs longer, however slowly it gives back.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -53,8 +53,6 @@ pub(super) struct Pair {
     pub(super) harm: f64,
     /// How much more memory the host had once the attack was over, in bytes.
     pub(super) growth: f64,
-    /// How many sandboxes it had kept then, to be used again, that it hadn't needed before.
-    pub(super) kept: usize,
 }
 
 /// Measures one, and tells on standard error how it goes. All runs are of one server, each of a part
@@ -69,7 +67,6 @@ pub(super) fn measure(
     let (peer, port, _burning) = begin(*hostile, place)?;
     look(place, &peer, WARM_UP)?;
     let mut memory = settled(&peer, 0.0)?;
-    let mut mappings = peer.server.holdings()?.mappings;
     let mut pairs = Vec::with_capacity(arguments.hostile_runs());
     for run in 1..=arguments.hostile_runs() {
         let measure = || look(place, &peer, arguments.seconds);
@@ -83,13 +80,10 @@ pub(super) fn measure(
                 })?,
             };
             let growth = settled(&peer, memory)? - memory;
-            let more = peer.server.holdings()?.mappings.saturating_sub(mappings);
-            let kept = more / MAPPINGS_A_SANDBOX;
-            Ok(Pair { with: with?, without, harm, growth, kept })
+            Ok(Pair { with: with?, without, harm, growth })
         };
         let pair = pair().with_context(|| format!("{name}, run {run}"))?;
         memory += pair.growth;
-        mappings += pair.kept * MAPPINGS_A_SANDBOX;
         let [with, without] = [pair.with, pair.without].map(|victim| victim.seen.report.rate());
         eprintln!("bench: {name} {run}: {with:.0}/s, {without:.0}/s without");
         pairs.push(pair);
@@ -143,6 +137,7 @@ fn attack<T>(
 
 /// The host's memory once it gives no more back, or has no more than `wanted`.
 fn settled(peer: &Peer, wanted: f64) -> Result<f64> {
+    sleep(BACKLOG);
     let (begun, mut last) = (Instant::now(), Instant::now());
     let mut least = f64::INFINITY;
     while least > wanted && last.elapsed() < SETTLE && begun.elapsed() < PATIENCE {
