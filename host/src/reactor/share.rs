@@ -28,13 +28,13 @@ use crate::pool::Pool;
 /// What a service takes of the worker's time.
 #[derive(Default)]
 pub(super) struct Share {
-    /// The turn in which it had an event last.
+    /// The turn in which something was done for it last.
     turn: u64,
     /// What it has taken in that turn.
     taken: Duration,
     /// What it has taken of all turns, in proportion to its `cpu`.
     had: Duration,
-    /// How long the worker had waited by its last event.
+    /// How long the worker had waited by then.
     last: Option<Duration>,
     /// When its debt is paid.
     paid: Option<Instant>,
@@ -203,7 +203,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.services[number].share.owes(self.told + self.spent).is_some()
     }
 
-    /// Whether others come first: because it had its slice of this turn, or owes more.
+    /// Whether others come first: because it has had a slice more, or owes more.
     fn is_set_aside(&self, number: usize) -> bool {
         let now = self.told + self.spent;
         let share = &self.services[number].share;
