@@ -129,8 +129,15 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         self.go_on_dialling(waiter);
     }
 
-    /// Does what is due for a connection to be.
-    pub(super) fn go_on_dialling(&mut self, waiter: Waiter) {
+    /// A connection to be is to have its next attempt, or has had all of its time.
+    pub(super) fn on_dial_due(&mut self, waiter: Waiter) {
+        let Some(service) = self.dials.by_waiter.get(&waiter).map(|dial| dial.service) else {
+            return;
+        };
+        self.work_for(service, |reactor| reactor.go_on_dialling(waiter));
+    }
+
+    fn go_on_dialling(&mut self, waiter: Waiter) {
         loop {
             let now = self.net.now();
             let Some(dial) = self.dials.by_waiter.get_mut(&waiter) else { return };

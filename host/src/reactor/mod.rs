@@ -401,7 +401,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
             match self.timers.due(self.told) {
                 None => return,
                 Some(Due::Accept(listener)) => self.on_accept_due(Id::from_u64(listener)),
-                Some(Due::Dial(life, id)) => self.go_on_dialling((life, id)),
+                Some(Due::Dial(life, id)) => self.on_dial_due((life, id)),
                 Some(Due::Drain(conn, sent)) => self.on_drain_due(Id::from_u64(conn), sent),
                 Some(Due::Fire(life, id, moved)) if is_set(&self.lives, life, id, moved) => {
                     self.elapsed((life, id), moved);

@@ -102,7 +102,7 @@ impl<N: Net, P: Pool<Answer>> Reactor<N, P> {
         }
         match self.turn_of(service) {
             Some(wait) => self.add_timer(self.told + wait, Due::Restart(service)),
-            None => drop(self.shared_life(service)),
+            None => drop(self.work_for(service, |reactor| reactor.shared_life(service))),
         }
     }
 
