@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Hostile;
+use super::{Hostile, table};
 use crate::arguments::Arguments;
 use crate::child::Load as Process;
 use crate::load::GO;
@@ -28,6 +28,9 @@ const BEFORE: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long the host may have to do what had to wait for the victim.
 const BACKLOG: Duration = Duration::from_secs(1);
+/// How many times as many runs there are where the first ones miss the victim's rate: a machine whose
+/// speed changes within seconds puts that on one side of a run.
+const PATIENT_RUNS: usize = 3;
 /// How often memory is read meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 /// The host never needs longer, however slowly it gives back.
@@ -67,8 +70,13 @@ pub(super) fn measure(
     let (peer, port, _burning) = begin(*hostile, place)?;
     look(place, &peer, WARM_UP)?;
     let mut memory = settled(&peer, 0.0)?;
-    let mut pairs = Vec::with_capacity(arguments.hostile_runs());
-    for run in 1..=arguments.hostile_runs() {
+    let few = arguments.hostile_runs();
+    let many = if arguments.noise { few } else { few * PATIENT_RUNS };
+    let mut pairs = Vec::with_capacity(many);
+    for run in 1..=many {
+        if run == few + 1 && table::keeps_rate(&pairs) {
+            break;
+        }
         let measure = || look(place, &peer, arguments.seconds);
         let pair = || -> Result<Pair> {
             let without = measure()?;

@@ -33,8 +33,8 @@ impl Table {
         let (runs, seconds) = (arguments.hostile_runs(), arguments.seconds);
         let noise = if arguments.noise { "; noise: never with an attack" } else { "" };
         let head = format!(
-            "{machine}\n{runs} alternating runs of {seconds} s with the attack and without; \
-             medians{noise}"
+            "{machine}\n{runs} alternating runs of {seconds} s with the attack and without, more \
+             where the rate is missed; medians{noise}"
         );
         Self { head, lines: Vec::new(), failures: Vec::new(), passed: true }
     }
@@ -67,8 +67,6 @@ impl Table {
             middle(&|pair| pair.with.seen.report.p99_us),
             middle(&|pair| pair.without.seen.report.p99_us),
         ];
-        let rate_ratio =
-            |pair: &Pair| pair.with.seen.report.rate() / pair.without.seen.report.rate();
         let ratio = middle(&rate_ratio);
         let ratios = pairs.iter().map(rate_ratio);
         let lowest = ratios.clone().fold(f64::INFINITY, f64::min);
@@ -84,9 +82,8 @@ impl Table {
             }
         };
         let busy = |victim: &Victim| victim.cpu / victim.seen.report.seconds * 100.0;
-        let per_cpu = |victim: &Victim| victim.seen.report.operations as f64 / victim.cpu;
-        let for_cpu = middle(&|pair| per_cpu(&pair.with) / per_cpu(&pair.without));
-        hold("rate", ratio.max(for_cpu) >= RATE);
+        let for_cpu = middle(&cpu_ratio);
+        hold("rate", keeps_rate(pairs));
         hold("p99", latencies[0] <= latencies[1] * LATENCY + DEADLINE);
         hold("failures", failed == 0);
         hold("memory", growth <= GROWTH);
@@ -94,6 +91,7 @@ impl Table {
         self.lines.push([
             hostile.name(),
             hostile.what().to_owned(),
+            pairs.len().to_string(),
             format!("{:.0}/s", middle(&|pair| pair.harm)),
             format!("{:.0} : {:.0}", rates[0], rates[1]),
             format!("{ratio:.3} ×"),
@@ -116,6 +114,21 @@ impl Table {
     }
 }
 
+/// Whether the victim has kept enough of its rate.
+pub(super) fn keeps_rate(pairs: &[Pair]) -> bool {
+    [rate_ratio, cpu_ratio].iter().any(|ratio| median(pairs.iter().map(ratio)) >= RATE)
+}
+
+fn rate_ratio(pair: &Pair) -> f64 {
+    pair.with.seen.report.rate() / pair.without.seen.report.rate()
+}
+
+/// Of the requests for a second of the host's CPU time.
+fn cpu_ratio(pair: &Pair) -> f64 {
+    let for_cpu = |victim: &Victim| victim.seen.report.operations as f64 / victim.cpu;
+    for_cpu(&pair.with) / for_cpu(&pair.without)
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(out, "{}\n", self.head)?;
@@ -125,10 +138,11 @@ impl fmt::Display for Table {
     }
 }
 
-const COLUMNS: usize = 12;
+const COLUMNS: usize = 13;
 const HEAD: [&str; COLUMNS] = [
     "hostile",
     "what it does",
+    "runs",
     "harm",
     "victim's requests/s",
     "ratio",
@@ -153,5 +167,6 @@ Harm is how often it was done: a connection, a burst, an event, a second. Failed
 requests and connections, with the attack, of all runs. Memory is how much more private memory the
 host has once the first attack is over, whose sandboxes are kept to be used again; and how much more
 than that once the last one is.
+Where the first runs miss the rate, twice as many follow, and all of them count.
 To pass: ratio, or CPU ratio, ≥ 0.95; p99 ≤ 1.5 × that without + 50 ms (an event's deadline), none
 failed, and no more than 4 MiB of memory by the attacks behind the first.";
