@@ -34,7 +34,7 @@ cargo bench -p torsade-tests -- [ROW…] [--runs N] [--seconds S] [--strict] [--
   ROW          measure the rows whose names contain one of these words (default: all but those
                of `hostile`)
   --runs N     measure each side N times, in turns, and take medians (default: 7; hostile: 3,
-               and thrice as many where those miss the rate)
+               and thrice as many where those miss something)
   --seconds S  let each measurement last S seconds (default: 2)
   --strict     exit with status 1 if a row misses its target
   --noise      measure each peer against itself: what is not 1.00 is the machine's noise

@@ -28,8 +28,9 @@ const BEFORE: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long the host may have to do what had to wait for the victim.
 const BACKLOG: Duration = Duration::from_secs(1);
-/// How many times as many runs there are where the first ones miss the victim's rate: a machine whose
-/// speed changes within seconds puts that on one side of a run.
+/// How many times as many runs there are where the first ones miss the victim's rate, as a machine
+/// whose speed changes within seconds puts that on one side of a run; or the memory, as one attack
+/// has more sandboxes at once than another, and what they have touched is kept.
 const PATIENT_RUNS: usize = 3;
 /// How often memory is read meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
@@ -74,7 +75,7 @@ pub(super) fn measure(
     let many = if arguments.noise { few } else { few * PATIENT_RUNS };
     let mut pairs = Vec::with_capacity(many);
     for run in 1..=many {
-        if run == few + 1 && table::keeps_rate(&pairs) {
+        if run == few + 1 && table::keeps_rate(&pairs) && table::keeps_memory(&pairs, few) {
             break;
         }
         let measure = || look(place, &peer, arguments.seconds);

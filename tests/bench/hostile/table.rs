@@ -25,6 +25,8 @@ pub(super) struct Table {
     lines: Vec<[String; COLUMNS]>,
     failures: Vec<String>,
     passed: bool,
+    /// How many runs there are where nothing is missed.
+    runs: usize,
 }
 
 impl Table {
@@ -34,9 +36,9 @@ impl Table {
         let noise = if arguments.noise { "; noise: never with an attack" } else { "" };
         let head = format!(
             "{machine}\n{runs} alternating runs of {seconds} s with the attack and without, more \
-             where the rate is missed; medians{noise}"
+             where they miss something; medians{noise}"
         );
-        Self { head, lines: Vec::new(), failures: Vec::new(), passed: true }
+        Self { head, lines: Vec::new(), failures: Vec::new(), passed: true, runs }
     }
 
     /// Adds one, or why it isn't there.
@@ -73,8 +75,7 @@ impl Table {
         let highest = ratios.fold(f64::NEG_INFINITY, f64::max);
         // One that fails is one too many, in whichever run.
         let failed: u64 = pairs.iter().map(|pair| pair.with.seen.failed).sum();
-        let kept = pairs.first().map_or(0.0, |pair| pair.growth);
-        let growth: f64 = pairs.iter().skip(1).map(|pair| pair.growth).sum();
+        let [kept, growth] = growths(pairs, self.runs);
         let mut missed = Vec::new();
         let mut hold = |what: &'static str, holds: bool| {
             if !holds {
@@ -86,7 +87,7 @@ impl Table {
         hold("rate", keeps_rate(pairs));
         hold("p99", latencies[0] <= latencies[1] * LATENCY + DEADLINE);
         hold("failures", failed == 0);
-        hold("memory", growth <= GROWTH);
+        hold("memory", keeps_memory(pairs, self.runs));
         self.passed &= missed.is_empty();
         self.lines.push([
             hostile.name(),
@@ -117,6 +118,17 @@ impl Table {
 /// Whether the victim has kept enough of its rate.
 pub(super) fn keeps_rate(pairs: &[Pair]) -> bool {
     [rate_ratio, cpu_ratio].iter().any(|ratio| median(pairs.iter().map(ratio)) >= RATE)
+}
+
+/// Whether the host has given the memory back: of the last of the runs, which are as many as the first.
+pub(super) fn keeps_memory(pairs: &[Pair], runs: usize) -> bool {
+    growths(pairs, runs)[1] <= GROWTH
+}
+
+/// How much more memory the host had by the first of the last runs, and by those behind it.
+fn growths(pairs: &[Pair], runs: usize) -> [f64; 2] {
+    let (before, last) = pairs.split_at(pairs.len() + 1 - runs.min(pairs.len()));
+    [before, last].map(|pairs| pairs.iter().map(|pair| pair.growth).sum())
 }
 
 fn rate_ratio(pair: &Pair) -> f64 {
@@ -167,6 +179,7 @@ Harm is how often it was done: a connection, a burst, an event, a second. Failed
 requests and connections, with the attack, of all runs. Memory is how much more private memory the
 host has once the first attack is over, whose sandboxes are kept to be used again; and how much more
 than that once the last one is.
-Where the first runs miss the rate, twice as many follow, and all of them count.
+Where the runs miss the rate, or the memory, twice as many follow: all of them count for the rate, and
+for the memory the last of them, as many as the first were.
 To pass: ratio, or CPU ratio, ≥ 0.95; p99 ≤ 1.5 × that without + 50 ms (an event's deadline), none
 failed, and no more than 4 MiB of memory by the attacks behind the first.";
