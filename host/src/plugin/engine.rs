@@ -132,15 +132,19 @@ impl Engines {
     /// is no damage: a plugin must not have the others' code thrown away.
     pub(super) fn compile(&self, compiler: &Compiler, bytes: &[u8]) -> Result<Component> {
         let hits = self.cache.as_ref().map(Cache::cache_hits);
-        Component::new(&compiler.engine, bytes).or_else(|error| match &self.cache {
-            Some(cache) if hits != Some(cache.cache_hits()) && !is_too_large(&error) => {
-                let folder = cache.directory();
-                tracing::warn!("compiled plugins are damaged, emptying {}", folder.display());
-                fs::remove_dir_all(folder.join(COMPILED))?;
-                Component::new(&compiler.engine, bytes)
-            }
-            _ => Err(error),
-        })
+        let compiled =
+            Component::new(&compiler.engine, bytes).or_else(|error| match &self.cache {
+                Some(cache) if hits != Some(cache.cache_hits()) && !is_too_large(&error) => {
+                    let folder = cache.directory();
+                    tracing::warn!("compiled plugins are damaged, emptying {}", folder.display());
+                    fs::remove_dir_all(folder.join(COMPILED))?;
+                    Component::new(&compiler.engine, bytes)
+                }
+                _ => Err(error),
+            })?;
+        // Or else the first instance would have to, on the thread that serves.
+        compiled.initialize_copy_on_write_image()?;
+        Ok(compiled)
     }
 
     /// Whether the kernel tells which pages a sandbox has touched (`PAGEMAP_SCAN`, Linux 6.7), so
