@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use anyhow::Result;
 use libtest_mimic::Trial;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use tempfile::TempDir;
 use torsade_tests::host::{Host, PATIENCE};
 
@@ -53,14 +54,16 @@ struct Target(TcpListener);
 
 impl Target {
     fn new() -> Result<Self> {
-        Ok(Target(TcpListener::bind("127.0.0.1:0")?))
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE))?;
+        Ok(Target(listener))
     }
 
     fn endpoint(&self) -> Result<String> {
         Ok(endpoint(self.0.local_addr()?))
     }
 
-    /// What was forwarded, with time-outs so that a test can't hang.
+    /// What was forwarded. It has time-outs, as this has, so that a test can't hang.
     fn accept(&self) -> Result<TcpStream> {
         let (stream, _) = self.0.accept()?;
         stream.set_read_timeout(Some(PATIENCE))?;
