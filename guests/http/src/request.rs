@@ -32,9 +32,12 @@ pub fn read(
         if let Ok(httparse::Status::Complete(length)) =
             request.parse_with_uninit_headers(bytes, fields)
             && length <= limits.head
+            && let Ok(found) = outline(&bytes[..length], &request, limits)
         {
-            return outline(&bytes[..length], &request, limits).map(|found| Some((found, length)));
+            return Ok(Some((found, length)));
         }
+        // Of several faults the first is told, which is for who looks line by line to say: where the
+        // head comes in pieces there is nobody else.
     }
     read_unusual(bytes, scanned, limits)
 }
@@ -231,7 +234,8 @@ fn scan(bytes: &[u8], scanned: &mut usize, limits: &Limits) -> Result<Option<usi
     if memchr_iter(b'\n', &window[..lead]).any(|at| !is_behind_cr(window, at)) {
         return Err(Status::BadRequest);
     }
-    let longest = limits.target + LINE_SLACK;
+    // The LF stands behind a CR.
+    let longest = limits.target + LINE_SLACK + 1;
     if head.len() > longest && memchr(b'\n', &head[..=longest]).is_none() {
         return Err(Status::UriTooLong);
     }

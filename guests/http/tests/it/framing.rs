@@ -176,6 +176,7 @@ fn whoever_asks_before_sending_a_body_is_told() {
 #[test]
 fn what_is_too_large_is_told_by_its_own_status() {
     let config = r#"{"max-head": 400, "max-target": 100, "max-headers": 4, "max-body": 10}"#;
+    let too_long = format!("/{}", "a".repeat(100));
     let many = |count: usize| get("/", &"X: y\r\n".repeat(count - 1));
     let long = |length: usize| {
         let bare = get("/", "X: \r\n").len();
@@ -185,12 +186,17 @@ fn what_is_too_large_is_told_by_its_own_status() {
     let chunked = |body: &str| get("/", "Transfer-Encoding: chunked\r\n") + body;
     for (input, want) in [
         (get(&format!("/{}", "a".repeat(99)), ""), "404"),
-        (get(&format!("/{}", "a".repeat(100)), ""), "414 closed"),
+        (get(&too_long, ""), "414 closed"),
         (get(&format!("/{}", "a".repeat(1000)), ""), "414 closed"),
         (format!("GET /{}", "a".repeat(200)), "414 closed"),
         ("A".repeat(200), "414 closed"),
         // Its beginning is wrong already before its length is.
         (format!("\r\n\n{}", "A".repeat(200)), "400 closed"),
+        (format!("\r\n\n{}", get(&too_long, "")), "400 closed"),
+        // Its line has room for a target of that length, and ends with a lone LF.
+        (get(&too_long, "").replacen("\r\n", "\n", 1), "400 closed"),
+        (get("/", "").replace("GET", &"A".repeat(153)), "501 closed"),
+        (get("/", "").replace("GET", &"A".repeat(154)), "414 closed"),
         (many(4), "200"),
         (many(5), "431 closed"),
         (long(400), "200"),
