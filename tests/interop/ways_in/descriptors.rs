@@ -76,9 +76,14 @@ fn systemd_starts_the_host(program: &Path) -> Result<()> {
     command.arg("up").arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let mut child = command.spawn()?;
     let served = paths.iter().try_for_each(|path| -> Result<()> {
-        until(|| Ok(path.exists()))?;
-        // It is there before the host is: the connection waits for it.
-        echoes(&mut connect_unix(path)?, b"hello").context(path.display().to_string())
+        // It takes connections before the host is there, which wait for it.
+        let mut stream = None;
+        until(|| {
+            stream = connect_unix(path).ok();
+            Ok(stream.is_some())
+        })?;
+        let mut stream = stream.context("until() has seen it")?;
+        echoes(&mut stream, b"hello").context(path.display().to_string())
     });
     let log = fs::read_to_string(folder.path().join("log"))?;
     // By its process id, which is the host's by now.
