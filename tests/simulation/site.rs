@@ -147,7 +147,8 @@ pub(crate) fn service(kind: Kind, per_connection: bool, settings: &Settings) -> 
         refuses: false,
         tally: Arc::default(),
         restarts: Restarts { most: usize::MAX, longest: Duration::from_secs(5) },
-        fault_drain: Duration::from_secs(60),
+        // For all that can be queued, over the slowest network: some 16 KB a second.
+        fault_drain: Duration::from_secs(600),
         cpu: 50,
         policies: Policies::default(),
         unsent: 256 * KIB,
