@@ -1,5 +1,6 @@
 //! mDNS and DNS-SD between two machines, with Avahi and dig on the other side.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
@@ -79,7 +80,7 @@ impl<'a> Avahi<'a> {
         let mut command = machine.command("dbus-daemon");
         command.arg(format!("--config-file={}/bus.conf", at.display())).arg("--nofork");
         let bus = machine.spawn(command)?;
-        wait("there is no bus", || Ok(at.join("bus").exists().then_some(())))?;
+        wait("there is no bus", || Ok(UnixStream::connect(at.join("bus")).ok()))?;
         // It wants a /run of its own, as on a machine of its own.
         let mut command = machine.command("unshare");
         let avahi = format!(
