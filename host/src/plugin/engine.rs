@@ -127,9 +127,10 @@ impl Engines {
         })
     }
 
-    /// Compiles a component, or takes what the cache has of it. Where that turns out to be damaged
-    /// the cache is emptied, and the component compiled. What doesn't fit into a slot is cached, and
-    /// is no damage: a plugin must not have the others' code thrown away.
+    /// Compiles a component, or takes what the cache has of it, and makes the image that its
+    /// instances' memories begin with. Where what the cache has turns out to be damaged it is
+    /// emptied, and the component compiled. What doesn't fit into a slot is cached, and is no
+    /// damage: a plugin must not have the others' code thrown away.
     pub(super) fn compile(&self, compiler: &Compiler, bytes: &[u8]) -> Result<Component> {
         let hits = self.cache.as_ref().map(Cache::cache_hits);
         let compiled =
