@@ -14,6 +14,7 @@ use torsade_tests::host::{self, Host};
 
 use super::super::asking::until;
 use super::super::endpoints::connect_unix;
+use super::super::network::wait;
 use super::super::streams::echoes;
 use super::super::{folder, program_trial, trial};
 use super::service;
@@ -77,12 +78,7 @@ fn systemd_starts_the_host(program: &Path) -> Result<()> {
     let mut child = command.spawn()?;
     let served = paths.iter().try_for_each(|path| -> Result<()> {
         // It takes connections before the host is there, which wait for it.
-        let mut stream = None;
-        until(|| {
-            stream = connect_unix(path).ok();
-            Ok(stream.is_some())
-        })?;
-        let mut stream = stream.context("until() has seen it")?;
+        let mut stream = wait("nobody listens", || Ok(connect_unix(path).ok()))?;
         echoes(&mut stream, b"hello").context(path.display().to_string())
     });
     let log = fs::read_to_string(folder.path().join("log"))?;
